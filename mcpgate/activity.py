@@ -1,0 +1,27 @@
+"""The activity: the log of calls, one row for a read or a refusal, a started and a finished row for the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the log; `at` is seconds since the epoch, `ms` milliseconds, `size` bytes of the reply."""
+
+    at: float
+    kind: Literal["refused", "started", "finished", "read"]
+    call: str
+    app: str
+    grant: str
+    tool: str
+    args_hash: str
+    decision: str
+    rule: str = ""
+    outcome: str = ""
+    status: int | None = None
+    request_id: str = ""
+    key: str = ""
+    ms: float = 0.0
+    size: int = 0

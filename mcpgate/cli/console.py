@@ -1,0 +1,27 @@
+"""Printing for people: texts from APIs, agents and files are shown as they are, never as markup or control codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def stdout() -> Console:
+    """A console that reads no markup and no emoji codes in what it prints."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, soft_wrap=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, for machines."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def plain(text: str) -> str:
+    """A text with control and bidirectional characters shown as escapes, line ends aside."""
+    return "".join(char if char.isprintable() or char == "\n" else f"\\u{ord(char):04x}" for char in text)

@@ -1,0 +1,57 @@
+"""`mcpgate tools`: every tool of a connector, allowed or denied and why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mcpgate.cli.console import print_json, stdout
+from mcpgate.cli.opening import Options, open_toolset
+from mcpgate.toolset import Entry, list_tool
+
+# one token of English or JSON is about four bytes
+_BYTES_PER_TOKEN = 4
+
+
+def show_tools(options: Options, *, as_json: bool) -> None:
+    """Print the table, or the same facts as JSON."""
+    entries = open_toolset(options).entries.values()
+    rows = [_row(entry) for entry in entries]
+    if as_json:
+        print_json(rows)
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Tool", no_wrap=True, min_width=max(len(row["tool"]) for row in rows))
+    for heading in ("Category", "Effects", "Verdict"):
+        table.add_column(heading)
+    table.add_column("Tokens", justify="right")
+    for row in rows:
+        allowed = row["verdict"] == "allowed"
+        verdict = Text("allowed", "green") if allowed else Text(row["why"].removeprefix(f"{row['tool']} is "), "red")
+        tokens = str(row["tokens"]) if allowed else "–"
+        table.add_row(row["tool"], row["category"], ", ".join(row["effects"]) or "–", verdict, tokens)
+    console = stdout()
+    console.print(table)
+    listed = [row for row in rows if row["verdict"] == "allowed"]
+    size = sum(row["bytes"] for row in listed)
+    console.print(
+        f"{len(listed)} of {len(rows)} tools listed: {size:,} bytes, about {size // _BYTES_PER_TOKEN:,} tokens.",
+        highlight=False,
+    )
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    size = len(json.dumps(list_tool(entry), ensure_ascii=False, separators=(",", ":")).encode())
+    return {
+        "tool": entry.tool.name,
+        "category": entry.tool.category,
+        "effects": list(entry.tool.effects),
+        "verdict": "denied" if entry.denied else "allowed",
+        "why": entry.denied.says if entry.denied else "",
+        "bytes": size,
+        "tokens": size // _BYTES_PER_TOKEN,
+    }

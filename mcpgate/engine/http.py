@@ -1,0 +1,54 @@
+"""The HTTP kind of backend: the seam of three behind which a call leaves mcpgate."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Protocol
+
+from mcpgate.engine import request, response
+from mcpgate.engine.client import Client
+from mcpgate.values import Account, Json, Outcome, Reply, Request, Tool
+
+
+class Backend(Protocol):
+    """Where a call goes: `prepare` and `shape` are pure, `send` opens the credential itself."""
+
+    def prepare(self, tool: Tool, arguments: Mapping[str, Json], account: Account) -> Request:
+        """Build what would be sent; raises `ArgumentsError`."""
+        ...
+
+    async def send(self, request: Request, account: Account, key: str) -> Reply:
+        """Send it, under an idempotency key where it takes one; raises `CredentialError` before it is sent."""
+        ...
+
+    def shape(self, tool: Tool, reply: Reply, account: Account) -> Outcome:
+        """Make of the reply what the agent reads."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        ...
+
+
+class HTTPBackend:
+    """An API over HTTP, as its connector describes it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def prepare(self, tool: Tool, arguments: Mapping[str, Json], account: Account) -> Request:
+        """The HTTP request of a call; knows no secret."""
+        return request.build(account, tool, arguments)
+
+    async def send(self, request: Request, account: Account, key: str) -> Reply:
+        """Send it; the credential is opened and added in the client, and nowhere else."""
+        return await self._client.send(dataclasses.replace(request, key=key if request.key_header else ""), account)
+
+    def shape(self, tool: Tool, reply: Reply, account: Account) -> Outcome:
+        """The projected result, or an error with advice."""
+        return response.shape(account.connector, tool, reply)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()

@@ -1,0 +1,1 @@
+"""What an agent may do: selectors, guardrail templates, and the decision. Pure."""

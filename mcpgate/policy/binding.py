@@ -1,0 +1,115 @@
+"""Binds policies to a tool, once per load: what is settled there and then, and the rules each call must pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mcpgate.policy.fields import field_names, has_field, split_field
+from mcpgate.policy.selectors import first_match, matches, names_tools
+from mcpgate.policy.templates import TEMPLATES, Template, fields_of
+from mcpgate.values import Finding, Policy, Rule, Selector, Tool
+
+LayerName: TypeAlias = Literal["app", "account", "preset", "rules"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One of the four layers, in their order: app (tools switched on), account, preset, rules (the app's own)."""
+
+    name: LayerName
+    policies: tuple[Policy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundRule:
+    """A rule that reaches a tool: its template, and each field it looks at as keys."""
+
+    layer: LayerName
+    rule: Rule
+    template: Template
+    fields: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def source(self) -> str:
+        """The policy and the place the rule was written at."""
+        return f"{self.rule.policy} ({self.rule.origin})"
+
+
+Bound: TypeAlias = tuple[Finding | BoundRule, ...]
+
+
+def bind(tool: Tool, layers: Iterable[Layer]) -> Bound:
+    """Everything that the layers say of a tool, in the order of deciding."""
+    return tuple(
+        step for layer in layers for policy in layer.policies for step in _bind_policy(tool, layer.name, policy)
+    )
+
+
+def settled(bound: Bound) -> Finding | None:
+    """The finding that denies the tool whatever its arguments are; such a tool is not listed."""
+    return next((step for step in bound if isinstance(step, Finding) and step.verdict == "deny"), None)
+
+
+def _bind_policy(tool: Tool, layer: LayerName, policy: Policy) -> Iterator[Finding | BoundRule]:
+    yield _selected(tool, layer, policy)
+    for rule in policy.rules:
+        if any(matches(selector, tool) for selector in rule.selectors):
+            yield _bind_rule(tool, layer, rule)
+
+
+def _selected(tool: Tool, layer: LayerName, policy: Policy) -> Finding:
+    name = policy.name if policy.kind == "flags" else f"{policy.kind} {policy.name}"
+    denied = first_match(policy.deny, tool)
+    if denied is not None:
+        says = f"{tool.name} is denied by the {name} (deny: {denied.text})"
+        return Finding(layer, policy.kind, "deny", says, source=denied.origin)
+    if policy.allow is None:
+        return Finding(layer, policy.kind, "allow", f"the {name} does not deny {tool.name}")
+    allowed = first_match(policy.allow, tool)
+    if allowed is None:
+        what = ", ".join(selector.text for selector in policy.allow) or "nothing"
+        return Finding(layer, policy.kind, "deny", f"{tool.name} is not among what the {name} allows ({what})")
+    return Finding(layer, policy.kind, "allow", f"allowed by the {name} (allow: {allowed.text})", allowed.origin)
+
+
+def _bind_rule(tool: Tool, layer: LayerName, rule: Rule) -> Finding | BoundRule:
+    template = TEMPLATES[rule.template]
+    fields = tuple((field, split_field(field)) for field in fields_of(rule.template, rule.config))
+    bound = BoundRule(layer, rule, template, fields)
+    lacking = [field for field, keys in fields if not has_field(tool.schema, keys)]
+    guards_nothing = lacking and not template.block and rule.when_missing == "deny"
+    if not guards_nothing or rule.mode == "observe":
+        return bound
+    says = f"{tool.name} has no field {lacking[0]}, which {rule.template} must guard"
+    return Finding(layer, rule.template, "deny", says, bound.source, lacking[0], reason=rule.reason)
+
+
+def unmatched(
+    policy: Policy, tools: Sequence[Tool], every: Sequence[Tool], connectors: Iterable[str]
+) -> Iterator[tuple[str, str, str, list[str]]]:
+    """Typos that would unguard: (origin, what is wrong, the word, the words it may have meant).
+
+    A tool name or glob that begins with the name of a connector that is present must match something among
+    `every` tool, and a field must exist in at least one of the policy's `tools` that its rule matches.
+    """
+    prefixes = tuple(name + "_" for name in connectors)
+    names = [tool.name for tool in every]
+    for selector in _selectors(policy):
+        if names_tools(selector) and selector.text.startswith(prefixes):
+            if not any(matches(selector, tool) for tool in every):
+                yield selector.origin, f"no tool is called '{selector.text}'", selector.text, names
+    for rule in policy.rules:
+        reached = [tool for tool in tools if any(matches(selector, tool) for selector in rule.selectors)]
+        for field in fields_of(rule.template, rule.config) if reached else ():
+            if not any(has_field(tool.schema, split_field(field)) for tool in reached):
+                known = sorted({name for tool in reached for name in field_names(tool.schema)})
+                yield rule.origin, f"no tool that {rule.template} reaches has a field '{field}'", field, known
+
+
+def _selectors(policy: Policy) -> Iterator[Selector]:
+    yield from policy.allow or ()
+    yield from policy.deny
+    for rule in policy.rules:
+        yield from rule.selectors

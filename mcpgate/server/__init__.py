@@ -1,0 +1,1 @@
+"""The protocol's two wires: stdio is our own, HTTP is the SDK's."""

@@ -1,0 +1,110 @@
+"""Grant × connector × policy → the tools listed, the verdict on each, its rules and its validator.
+
+Built once per load, so that a call costs the same with fifteen tools and with a thousand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcpgate.apps import App, Grant
+from mcpgate.errors import SpecError, UnknownToolError, UsageError
+from mcpgate.policy.binding import Bound, bind, settled, unmatched
+from mcpgate.policy.projection import project
+from mcpgate.spec.yaml_text import did_you_mean
+from mcpgate.values import Finding, Json, Policy, Tool
+
+
+@dataclass
+class Entry:
+    """One tool of an app: what is bound to it, and why it is denied if it is."""
+
+    tool: Tool
+    grant: Grant
+    bound: Bound
+    denied: Finding | None
+    _validator: Any = field(default=None, repr=False)
+
+    @property
+    def validator(self) -> Any:
+        """The validator of the tool's own schema, built at its first use and kept."""
+        if self._validator is None:
+            from mcpgate.json_schema import build_validator
+
+            self._validator = build_validator(self.tool.schema)
+        return self._validator
+
+
+@dataclass(frozen=True)
+class Toolset:
+    """Every tool of the connectors granted to an app, by name."""
+
+    app: App
+    entries: Mapping[str, Entry]
+
+    def find(self, name: str) -> Entry:
+        """The entry of a tool, denied or not; raises `UnknownToolError` for a tool that was never granted."""
+        entry = self.entries.get(name)
+        if entry is None:
+            known = [name for name, entry in self.entries.items() if entry.denied is None]
+            raise UnknownToolError(f"Unknown tool: {name[:80]}{did_you_mean(name, known)}")
+        return entry
+
+    def listing(self) -> dict[str, Json]:
+        """What an agent is told when it connects: instructions, and the tools that are not denied."""
+        said = (grant.connector.instructions for grant in self.app.grants)
+        return {
+            "instructions": "\n\n".join(filter(None, said)),
+            "tools": [list_tool(entry) for entry in self.entries.values() if entry.denied is None],
+        }
+
+
+def build_toolset(app: App) -> Toolset:
+    """Bind every policy of an app to every tool granted to it; raises `SpecError` for rules that guard nothing."""
+    _check_rules(app)
+    entries: dict[str, Entry] = {}
+    for grant in app.grants:
+        for tool in grant.connector.tools.values():
+            if tool.name in entries:
+                raise UsageError(f"The connector {grant.connector.name} was given twice.")
+            bound = bind(tool, app.layers(grant))
+            entries[tool.name] = Entry(tool, grant, bound, settled(bound))
+    return Toolset(app, entries)
+
+
+def list_tool(entry: Entry) -> dict[str, Json]:
+    """One tool as `tools/list` shows it, with its limits projected into the schema."""
+    tool = entry.tool
+    groups = [f"Give exactly one of {', '.join(group)}." for group in tool.exactly_one]
+    groups += [f"Give at least one of {', '.join(group)}." for group in tool.at_least_one]
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "description": " ".join([tool.description, *groups]),
+        "inputSchema": project(tool, entry.bound),
+        "annotations": tool.annotations,
+    }
+
+
+def _check_rules(app: App) -> None:
+    every = [tool for grant in app.grants for tool in grant.connector.tools.values()]
+    reached: list[tuple[Policy, list[Tool]]] = [
+        (policy, every) for policy in (*app.switches, *app.account_rules, *app.rules)
+    ]
+    for preset in {id(grant.preset): grant.preset for grant in app.grants}.values():
+        granted = [grant for grant in app.grants if grant.preset is preset]
+        reached.append((preset, [tool for grant in granted for tool in grant.connector.tools.values()]))
+    present = [grant.connector.name for grant in app.grants]
+    problems = [problem for policy, tools in reached for problem in _problems(policy, tools, every, present)]
+    if problems:
+        raise SpecError(problems)
+
+
+def _problems(policy: Policy, tools: list[Tool], every: list[Tool], present: Iterable[str]) -> list[str]:
+    """A preset may name tools of a connector that runs under another preset, so names are held against all."""
+    return [
+        f"{origin}: {message}{did_you_mean(word, known)}"
+        for origin, message, word, known in unmatched(policy, tools, every, present)
+    ]
