@@ -41,7 +41,7 @@ def stories() -> list[Path]:
 def load_connector(name: str, files: list[Path] | None = None) -> Connector:
     """A connector by name or path; its file is added to `files`. Raises `NotFoundError` or `SpecError`."""
     path, kind = _find("connectors", name)
-    data = _read(path, files)
+    data = read_file(path, files)
     connector = read_connector(_shown(path), data, Source(kind, str(path), hashlib.sha256(data).hexdigest()))
     if kind != "file" and connector.name != path.stem:
         raise SpecError([f"{_shown(path)}:1:1: connector '{connector.name}' lies in a file called '{path.name}'"])
@@ -65,7 +65,7 @@ def _load_policy(name: str, kind: Kind, chain: tuple[str, ...], files: list[Path
     path, found_as = _find("presets", name) if kind == "preset" else (Path(name), "file")
     if str(path) in chain:
         raise SpecError([f"{_shown(path)}:1:1: this extends itself: {' → '.join((*chain, str(path)))}"])
-    policy = read_policy(_shown(path), _read(path, files))
+    policy = read_policy(_shown(path), read_file(path, files))
     if policy.kind != kind:
         raise SpecError(
             [f"{_shown(path)}:1:1: this is a {policy.kind}; a {kind} is wanted here"],
@@ -103,7 +103,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in found if not path.name.endswith(STORY))
 
 
-def _read(path: Path, files: list[Path] | None) -> bytes:
+def read_file(path: Path, files: list[Path] | None = None) -> bytes:
+    """The bytes of a file, which is added to `files`; raises `NotFoundError`."""
     if files is not None:
         files.append(path)
     try:

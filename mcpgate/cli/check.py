@@ -48,7 +48,9 @@ def _check(file: str) -> Iterator[str]:
 def _warnings(connector: Connector) -> Iterator[str]:
     for tool in connector.tools.values():
         if tool.sample is not None:
-            yield from (f"{tool.name}: the field '{field}' is not in its sample" for field in _not_in_sample(tool))
+            yield from (
+                f"{tool.name}: the field '{field}' is not in its sample" for field in _not_in_sample(tool)
+            )
 
 
 def _not_in_sample(tool: Tool) -> Iterator[str]:

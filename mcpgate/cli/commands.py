@@ -1,4 +1,4 @@
-"""The command line: what each command is called, takes and says of itself. What it does is imported when it runs."""
+"""The command line: what each command is called, takes and says. What it does is imported when it runs."""
 
 from __future__ import annotations
 
@@ -22,31 +22,45 @@ app = typer.Typer(
     epilog="Try it without an account: mcpgate demo",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Connectors = Annotated[
-    list[str], typer.Argument(metavar="CONNECTOR...", help="Names, or paths of connector files (./shop.yaml).")
+    list[str], typer.Argument(metavar="CONNECTOR", help="Names, or paths of connector files (./shop.yaml).")
 ]
 Presets = Annotated[
     list[str],
-    typer.Option("--preset", "-p", help=f"What the agent may do: a name or a path; CONNECTOR=PRESET for one of several. Default: {DEFAULT_PRESET}.", metavar="PRESET"),
+    typer.Option(
+        "--preset",
+        "-p",
+        help=f"What the agent may do: a name or path; CONNECTOR=PRESET for one. Default: {DEFAULT_PRESET}.",
+        metavar="PRESET",
+    ),
 ]
 Policies = Annotated[
-    list[str], typer.Option("--policy", help="A policy file with more rules; may be given again.", metavar="FILE")
+    list[str],
+    typer.Option("--policy", help="A policy file with more rules; may be given again.", metavar="FILE"),
 ]
 Only = Annotated[
-    list[str], typer.Option("--only", help="Only these tools: a name, glob, category or effect:NAME.", metavar="TOOL")
+    list[str],
+    typer.Option("--only", help="Only these tools: a name, glob, category or effect:NAME.", metavar="TOOL"),
 ]
 Without = Annotated[list[str], typer.Option("--without", help="All but these tools.", metavar="TOOL")]
 Settings = Annotated[
     list[str],
-    typer.Option("--setting", help="A value the connector asks for (CONNECTOR.NAME for one of several).", metavar="NAME=VALUE"),
+    typer.Option(
+        "--setting",
+        help="A value the connector asks for (CONNECTOR.NAME for one of several).",
+        metavar="NAME=VALUE",
+    ),
 ]
 Sandbox = Annotated[
-    bool, typer.Option("--sandbox", help="Answer from the connector's samples: no account, no network, no credential.")
+    bool,
+    typer.Option(
+        "--sandbox", help="Answer from the connector's samples: no account, no network, no credential."
+    ),
 ]
 Live = Annotated[bool, typer.Option("--live", help="Allow a live key. Real money moves.")]
 
@@ -75,12 +89,19 @@ def run(
 ) -> None:
     """Serve connectors to one MCP client over stdin and stdout.
 
-    The credential comes from MCPGATE_<CONNECTOR>_KEY. Without it the tools are listed all the same, and a call
-    says what a person has to do.
+    The credential comes from the environment: MCPGATE_NAME_KEY, with the connector's name in capitals. Without
+    it the tools are listed all the same, and a call says what a person has to do.
     """
     context.obj(
         Options(
-            tuple(connectors), tuple(preset), tuple(policy), tuple(only), tuple(without), tuple(setting), sandbox, live
+            tuple(connectors),
+            tuple(preset),
+            tuple(policy),
+            tuple(only),
+            tuple(without),
+            tuple(setting),
+            sandbox,
+            live,
         )
     )
 
@@ -109,10 +130,13 @@ def call(
     tool: Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name.")],
     arguments: Annotated[
         list[str],
-        typer.Argument(metavar="[KEY=VALUE]...", help="Arguments; a.b=1 for nested ones, key:=JSON for anything."),
+        typer.Argument(metavar="KEY=VALUE", help="Arguments; a.b=1 for nested ones, key:=JSON for anything."),
     ] = [],  # noqa: B006
     connector: Annotated[
-        str, typer.Option("--connector", "-c", metavar="CONNECTOR", help="A name or path; default: from the tool's name.")
+        str,
+        typer.Option(
+            "--connector", "-c", metavar="CONNECTOR", help="A name or path; default: from the tool's name."
+        ),
     ] = "",
     preset: Presets = [],  # noqa: B006
     policy: Policies = [],  # noqa: B006
@@ -133,14 +157,14 @@ def call(
         (connector or tool.split("_")[0],),
         tuple(preset), tuple(policy), tuple(only), tuple(without), tuple(setting), sandbox, live,
     )  # fmt: skip
-    code = call_tool(options, tool, arguments, as_json=as_json, dry_run=dry_run)
+    code = call_tool(options, tool, arguments, as_json=as_json, dry=dry_run)
     if code:
         raise typer.Exit(code)
 
 
 @app.command()
 def check(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Connector, preset or policy files.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Connector, preset or policy files.")],
 ) -> None:
     """Check YAML files, and say every fault with its place."""
     from mcpgate.cli.check import check_files
@@ -152,7 +176,9 @@ def check(
 
 @app.command()
 def demo(
-    story: Annotated[str, typer.Argument(metavar="[FILE]", help="A story; default: the one that is shipped.")] = "",
+    story: Annotated[
+        str, typer.Argument(metavar="FILE", help="A story; default: the one that is shipped.")
+    ] = "",
 ) -> None:
     """Play a story through a real server in the sandbox: no account needed."""
     from mcpgate.cli.demo import play
@@ -180,7 +206,10 @@ def execute(words: Sequence[str]) -> int:
         sys.stderr.close()
         return 0
     except Exception as error:  # noqa: BLE001  never a traceback
-        _say(f"mcpgate itself failed: {type(error).__name__} at {_where(error)}.", "This is a fault of mcpgate.")
+        _say(
+            f"mcpgate itself failed: {type(error).__name__} at {_where(error)}.",
+            "This is a fault of mcpgate.",
+        )
         return 70
     return codes[0] if codes else 0
 

@@ -1,4 +1,4 @@
-"""Printing for people: texts from APIs, agents and files are shown as they are, never as markup or control codes."""
+"""Printing for people: texts are shown as they are, never as markup or control codes."""
 
 from __future__ import annotations
 

@@ -73,7 +73,9 @@ def _presets(options: Options, connectors: list[str]) -> dict[str, Policy]:
         hint = "One preset for each connector; write a preset that extends both, or CONNECTOR=PRESET."
         raise UsageError(f"Two presets for the same connectors: {' and '.join(rest)}.", hint)
     default = rest[0] if rest else DEFAULT_PRESET
-    loaded = {name: catalog.load_policy(name, "preset", options.files) for name in {*chosen.values(), default}}
+    loaded = {
+        name: catalog.load_policy(name, "preset", options.files) for name in {*chosen.values(), default}
+    }
     return {connector: loaded[chosen.get(connector, default)] for connector in connectors}
 
 
@@ -90,7 +92,9 @@ def _settings(texts: Iterable[str], connectors: list[Connector]) -> dict[str, di
         takers = [connector for connector in takers if name in connector.settings]
         if not takers:
             known = [setting for connector in connectors for setting in connector.settings]
-            raise UsageError(f"--setting {text}: there is no setting '{name}' here{did_you_mean(name, known)}")
+            raise UsageError(
+                f"--setting {text}: there is no setting '{name}' here{did_you_mean(name, known)}"
+            )
         for connector in takers:
             found[connector.name][name] = value
     return found

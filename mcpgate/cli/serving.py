@@ -24,7 +24,7 @@ def serve(words: Sequence[str], options: Options) -> int:
 
     toolset = open_toolset(options)
     listing = toolset.listing()
-    saved.save(words, (os.path.abspath(path) for path in options.files), listing)
+    saved.save(words, (str(path.absolute()) for path in options.files), listing)
     return run(listing, lambda: build_gateway(options, toolset), version=__version__)  # type: ignore[arg-type]
 
 

@@ -31,7 +31,11 @@ def show_tools(options: Options, *, as_json: bool) -> None:
     table.add_column("Tokens", justify="right")
     for row in rows:
         allowed = row["verdict"] == "allowed"
-        verdict = Text("allowed", "green") if allowed else Text(row["why"].removeprefix(f"{row['tool']} is "), "red")
+        verdict = (
+            Text("allowed", "green")
+            if allowed
+            else Text(row["why"].removeprefix(f"{row['tool']} is "), "red")
+        )
         tokens = str(row["tokens"]) if allowed else "–"
         table.add_row(row["tool"], row["category"], ", ".join(row["effects"]) or "–", verdict, tokens)
     console = stdout()
@@ -39,7 +43,8 @@ def show_tools(options: Options, *, as_json: bool) -> None:
     listed = [row for row in rows if row["verdict"] == "allowed"]
     size = sum(row["bytes"] for row in listed)
     console.print(
-        f"{len(listed)} of {len(rows)} tools listed: {size:,} bytes, about {size // _BYTES_PER_TOKEN:,} tokens.",
+        f"{len(listed)} of {len(rows)} tools listed: {size:,} bytes, "
+        f"about {size // _BYTES_PER_TOKEN:,} tokens.",
         highlight=False,
     )
 

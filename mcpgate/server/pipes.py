@@ -158,7 +158,7 @@ class Sink:
         self._loop.remove_reader(self._descriptor)
         if self._polled:
             os.set_blocking(self._descriptor, True)
-        if self._finished:
+        if self._finished and not self._finished.done():
             self._finished.set_result(None)
 
     def _send(self, data: bytes | bytearray) -> int:

@@ -6,7 +6,6 @@ object of each kind, as the API's own description gives them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +14,13 @@ from typing import Any, Final
 import pytest
 import stripe
 
+from mcpgate.apps import App, Grant, open_account
+from mcpgate.catalog import load_connector, load_policy
 from mcpgate.json_schema import build_validator
 from mcpgate.places import Place
-from mcpgate.spec.connector import read_connector
 from mcpgate.spec.yaml_text import load
-from mcpgate.values import Connector, Source, Tool
+from mcpgate.toolset import build_toolset
+from mcpgate.values import Tool
 
 ROOT: Final = Path(__file__).parents[2]
 DATA: Final = ROOT / "tests" / "data"
@@ -67,7 +68,7 @@ LEFT_OUT: Final[dict[str, dict[str, str]]] = {
         CONNECT: "customer_account",
         RARE: "automatic_tax collection_method current_period_end current_period_start plan test_clock",
     },
-    "stripe_list_products": {RARE: "created shippable type url"},
+    "stripe_list_products": {RARE: "created ids shippable type url"},
     "stripe_get_balance": {SHAPED: "expand"},
     "stripe_create_customer": {
         # balance is credit that the next invoice takes; cash_balance pays open invoices by itself
@@ -81,7 +82,7 @@ LEFT_OUT: Final[dict[str, dict[str, str]]] = {
         EFFECT: "capture destination transfer_data",
         MESSAGE: "receipt_email",
         CONNECT: "application_fee application_fee_amount on_behalf_of transfer_group",
-        RARE: "radar_options shipping statement_descriptor",
+        RARE: "radar_options shipping statement_descriptor statement_descriptor_suffix",
         SHAPED: "expand",
     },
     "stripe_create_invoice": {
@@ -89,8 +90,8 @@ LEFT_OUT: Final[dict[str, dict[str, str]]] = {
         EFFECT: "auto_advance automatically_finalizes_at from_invoice transfer_data",
         CONNECT: "application_fee_amount customer_account issuer on_behalf_of",
         RARE: "account_tax_ids automatic_tax custom_fields default_payment_method default_source"
-        " default_tax_rates discounts effective_at footer number payment_settings rendering shipping_cost"
-        " shipping_details statement_descriptor subscription",
+        " default_tax_rates discounts due_date effective_at footer number payment_settings rendering"
+        " shipping_cost shipping_details statement_descriptor subscription",
         SHAPED: "expand",
     },
     "stripe_create_subscription": {
@@ -115,8 +116,8 @@ LEFT_OUT: Final[dict[str, dict[str, str]]] = {
     "stripe_create_product": {
         RARE: "default_price_data.currency_options default_price_data.custom_unit_amount"
         " default_price_data.metadata default_price_data.tax_behavior default_price_data.unit_amount_decimal"
-        " id images marketing_features package_dimensions shippable statement_descriptor tax_code tax_details"
-        " type unit_label",
+        " active id images marketing_features package_dimensions shippable statement_descriptor tax_code"
+        " tax_details type unit_label url",
         SHAPED: "expand",
     },
     "stripe_cancel_subscription": {
@@ -141,13 +142,7 @@ EXPANDED: Final = {"customer": "customer", "default_price": "price"}
 DELETED: Final = FIXTURES["deleted_customer"]
 
 
-def _load() -> Connector:
-    path = ROOT / "connectors" / "stripe.yaml"
-    data = path.read_bytes()
-    return read_connector(path.name, data, Source("shipped", str(path), hashlib.sha256(data).hexdigest()))
-
-
-CONNECTOR: Final = _load()
+CONNECTOR: Final = load_connector("stripe")
 each_tool = pytest.mark.parametrize("tool", CONNECTOR.tools.values(), ids=lambda tool: tool.name)
 
 
@@ -442,17 +437,10 @@ def test_writes_have_a_summary(tool: Tool) -> None:
 
 
 def test_the_whole_list_stays_small() -> None:
-    listed = [
-        {
-            "name": tool.name,
-            "title": tool.title,
-            "description": tool.description,
-            "inputSchema": tool.schema,
-            "annotations": tool.annotations,
-        }
-        for tool in CONNECTOR.tools.values()
-    ]
-    assert len(json.dumps({"tools": listed}, separators=(",", ":")).encode()) < 11_000
+    grant = Grant(open_account(CONNECTOR, {}), load_policy("full-access", "preset"))
+    tools = build_toolset(App("test", (grant,))).listing()["tools"]
+    assert len(tools) == len(TOOLS)
+    assert len(json.dumps({"tools": tools}, separators=(",", ":")).encode()) < 11_000
 
 
 def test_the_story_is_about_these_tools() -> None:

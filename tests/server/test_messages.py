@@ -219,8 +219,10 @@ keys = st.sampled_from(
     ["name", "arguments", "cursor", "_meta", "requestId", "protocolVersion", "capabilities", "clientInfo"]
 )
 methods = st.sampled_from(
-    ["initialize", "ping", "tools/list", "tools/call", "server/discover", "subscriptions/listen"]
-    + ["notifications/initialized", "notifications/cancelled", "no/such"]
+    [
+        *("initialize", "ping", "tools/list", "tools/call", "server/discover", "subscriptions/listen"),
+        *("notifications/initialized", "notifications/cancelled", "no/such"),
+    ]
 )
 parts = {
     "jsonrpc": st.just("2.0") | json_values,
