@@ -89,8 +89,8 @@ def run(
 ) -> None:
     """Serve connectors to one MCP client over stdin and stdout.
 
-    The credential comes from the environment: MCPGATE_NAME_KEY, with the connector's name in capitals. Without
-    it the tools are listed all the same, and a call says what a person has to do.
+    The credential comes from the environment: MCPGATE_NAME_KEY, with the connector's name in capitals.
+    Without it the tools are listed all the same, and a call says what a person has to do.
     """
     context.obj(
         Options(

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import anyio
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp.shared.subscriptions import ToolsListChanged
 
 from tests.server.example_server import LISTING
@@ -74,7 +75,8 @@ def test_the_python_client(mode: Mode) -> None:
             assert text(await client.call_tool("shop_get_item", {"item": "8"}))
 
             if mode == "legacy":
-                await client.send_ping()
+                with pytest.warns(MCPDeprecationWarning):
+                    await client.send_ping()
                 await client.call_tool("shop_get_item", {"item": "7", "rename": "Find item"})
                 await anyio.sleep(0.05)
                 assert "notifications/tools/list_changed" in [getattr(n, "method", None) for n in news]
