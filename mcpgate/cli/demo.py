@@ -62,11 +62,14 @@ def _policy_file(story: Story) -> Iterator[list[str]]:
 async def _play(story: Story, words: list[str]) -> tuple[list[str], list[Any]]:
     """The tools that a real client is offered, and the result of each call."""
     from mcp import Client, StdioServerParameters
+    from mcp.client.stdio import stdio_client
 
     server = StdioServerParameters(
         command=sys.executable, args=["-m", "mcpgate", *words], env=dict(os.environ), cwd=Path.cwd()
     )
-    async with Client(server, read_timeout_seconds=_SECONDS_PER_ANSWER) as client:
+    async with Client(
+        stdio_client(server, errlog=sys.stderr), read_timeout_seconds=_SECONDS_PER_ANSWER
+    ) as client:
         listed = [tool.name for tool in (await client.list_tools()).tools]
         return listed, [await client.call_tool(case.tool, case.arguments) for case in story.cases]
 

@@ -78,7 +78,9 @@ def _show_trace(trace: Sequence[Finding]) -> None:
 
     if not trace:
         return
-    table = Table("Layer", "Rule", "Verdict", "Why", "From", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("Layer", "Rule", "Verdict", "Why", "From"):
+        table.add_column(heading, overflow="fold")
     for finding in trace:
         verdict = Text(finding.verdict, _COLORS[finding.verdict])
         passes = f" (passes: {finding.passes})" if finding.passes else ""

@@ -83,7 +83,9 @@ def read(line: bytes) -> Any:
         message = _decode(text)
         if "\\ud" in text or "\\uD" in text:
             encode(message).encode()  # fails on half of a surrogate pair
-    except (JSONDecodeError, UnicodeError, RecursionError):
+    except UnicodeEncodeError:
+        raise WireError(PARSE_ERROR, "Refused: half of a surrogate pair", _known_id(line)) from None
+    except (JSONDecodeError, UnicodeDecodeError, RecursionError):
         raise WireError(PARSE_ERROR, "This is no line of JSON in UTF-8", _known_id(line)) from None
     except _AmbiguousError as problem:
         raise WireError(INVALID_REQUEST, f"Refused: {problem}", _known_id(line)) from None

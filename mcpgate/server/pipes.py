@@ -153,10 +153,11 @@ class Sink:
         if not self._open:
             return
         self._open = False
-        self._unsent.clear()
-        self._loop.remove_writer(self._descriptor)
-        self._loop.remove_reader(self._descriptor)
+        if self._unsent:
+            self._loop.remove_writer(self._descriptor)
+            self._unsent.clear()
         if self._polled:
+            self._loop.remove_reader(self._descriptor)
             os.set_blocking(self._descriptor, True)
         if self._finished and not self._finished.done():
             self._finished.set_result(None)

@@ -364,7 +364,8 @@ def test_a_socket_both_ways() -> None:
         assert process.wait(1) == 0
 
 
-def test_a_terminal() -> None:
+@pytest.mark.parametrize("end", ["control D", "SIGTERM"])
+def test_a_terminal(end: str) -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(EXAMPLE, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE) as process:
         assert process.stdout
@@ -372,8 +373,11 @@ def test_a_terminal() -> None:
         assert [json.loads(process.stdout.readline())["id"] for _ in range(2)] == [0, 1]
         os.write(ours, to_line(request(2, "ping")))
         assert json.loads(process.stdout.readline())["id"] == 2
-        os.write(ours, b"\x04")
-        assert process.wait(1) == 0
+        if end == "SIGTERM":
+            process.terminate()
+        else:
+            os.write(ours, b"\x04")
+        assert process.wait(1) == (143 if end == "SIGTERM" else 0)
     os.close(ours)
     os.close(theirs)
 
