@@ -1,7 +1,7 @@
 """How long from spawning a server to its list of tools, beside what a Python server can do at best.
 
-`python benchmarks/cold_start.py [ROUNDS]`: every command in turn, ROUNDS times, after a warm-up that writes the
-`.pyc` files. Ratios are of medians.
+`python benchmarks/cold_start.py [ROUNDS]`: every command in turn, ROUNDS times, after a warm-up that writes
+the `.pyc` files. Ratios are of medians.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -192,6 +193,10 @@ def execute(words: Sequence[str]) -> int:
     """Run one command; gives its exit code, and says what went wrong without a traceback."""
     from mcpgate.cli.serving import serve
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a terminal that cannot show ≤ or – gets a question mark, not a failure
+            stream.reconfigure(errors="replace")
     codes: list[int] = []
     try:
         app(list(words), prog_name="mcpgate", obj=lambda options: codes.append(serve(words, options)))
