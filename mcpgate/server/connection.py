@@ -100,6 +100,8 @@ class Connection:
 
     def _work(self) -> None:
         """Takes lines while the client reads the answers; stops reading when it does not."""
+        if self._ended.is_set():
+            return
         while self._unread and not self._sink.full and not self._ended.is_set():
             step = self._conversation.receive(self._unread.popleft())
             if isinstance(step, bytes):
@@ -130,7 +132,10 @@ class Connection:
         try:
             caller = self._caller or await self._loaded()
             outcome = await caller.call(call.name, call.arguments)
-            line = self._conversation.answer(call, outcome.text, outcome.structured, outcome.is_error)
+            texts = (outcome.text, outcome.note) if outcome.note else (outcome.text,)
+            line = self._conversation.answer(
+                call, *texts, structured=outcome.structured, is_error=outcome.is_error
+            )
         except UnknownToolError as problem:
             line = self._conversation.refuse(call, problem.message)
         except MCPGateError as problem:

@@ -96,10 +96,15 @@ class Conversation:
             return error_line(problem)
 
     def answer(
-        self, call: Call, text: str, structured: Mapping[str, Any] | None = None, is_error: bool = False
+        self,
+        call: Call,
+        *texts: str,
+        structured: Mapping[str, Any] | None = None,
+        is_error: bool = False,
     ) -> bytes:
-        """The answer to a call, empty if the call was cancelled meanwhile."""
-        result = f'{self._common}"content":[{{"type":"text","text":{encode(text)}}}]'
+        """The answer to a call, a block for each text; empty if the call was cancelled meanwhile."""
+        blocks = ",".join(f'{{"type":"text","text":{encode(text)}}}' for text in texts)
+        result = f'{self._common}"content":[{blocks}]'
         if structured is not None:
             result += f',"structuredContent":{encode(structured)}'
         if is_error:

@@ -1,6 +1,6 @@
 """The real wire with a shop behind it, whose calls do what a test's arguments ask for.
 
-`python -m tests.server.example_server [--load SECONDS] [--broken] [--modules]`
+`python -m tests.server.example_server [--load SECONDS] [--broken] [--refused] [--large] [--modules]`
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SECRET = "sk_do_not_tell"
 LISTING: Listing = json.loads(Path(__file__).with_name("listing.json").read_text())
+LARGE: Listing = {**LISTING, "tools": LISTING["tools"] * 300}
 
 
 class Shop:
@@ -41,7 +42,11 @@ class Shop:
             raise UnknownToolError(f"No tool is called {name}", "Ask for the list.")
         match arguments:
             case {"sleep": seconds}:
-                await asyncio.sleep(seconds)
+                try:
+                    await asyncio.sleep(seconds)
+                except asyncio.CancelledError:
+                    print("stopped", file=sys.stderr, flush=True)
+                    raise
             case {"start": seconds}:
                 task = asyncio.create_task(self.settle(seconds))
                 self.started.add(task)
@@ -60,7 +65,7 @@ class Shop:
                 print(text)
                 print(text, file=sys.__stdout__, flush=True)
                 os.write(1, text.encode() + b"\n")
-                child = await asyncio.create_subprocess_exec("sh", "-c", f"cat; echo {text}")
+                child = await asyncio.create_subprocess_exec("sh", "-c", f"cat && echo {text}")
                 return Outcome(f"the child ended with {await child.wait()}")
             case {"rename": title}:
                 changed = json.loads(json.dumps(LISTING))
@@ -115,7 +120,7 @@ def main() -> int:
             return write(descriptor, data)
 
         os.write = spy
-    return run(LISTING, load, version="1.2.3", started=started)
+    return run(LARGE if "--large" in flags else LISTING, load, version="1.2.3", started=started)
 
 
 if __name__ == "__main__":

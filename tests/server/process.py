@@ -16,6 +16,11 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+# What the first answers must not wait for.
+HEAVY = {
+    *("asyncio", "dataclasses", "logging", "ssl", "typing"),
+    *("httpx2", "jsonschema", "mcp", "re2", "rich", "typer", "yaml"),
+}
 EXAMPLE = [sys.executable, "-m", "tests.server.example_server"]
 
 ENVELOPE = {
@@ -53,6 +58,11 @@ OPENING = [INITIALIZE, INITIALIZED]
 def shop(request_id: Any, **arguments: Any) -> dict[str, Any]:
     """A call of the example server in the handshake's era."""
     return request(request_id, "tools/call", name="shop_get_item", arguments=arguments)
+
+
+def text(message: dict[str, Any]) -> str:
+    """The text of a result."""
+    return str(message["result"]["content"][0]["text"])
 
 
 def to_line(message: Any) -> bytes:

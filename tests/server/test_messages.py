@@ -64,10 +64,21 @@ def test_an_error_says_so_and_may_carry_facts(era: str) -> None:
     message = in_era(era, 7, "tools/call", name="shop_get_item")
     conversation, _, [call] = talk(*ERAS[era], message)
     assert isinstance(call, Call)
-    [answer] = parsed(conversation.answer(call, "No.", {"limit": 5, "value": [1.5, None]}, is_error=True))
+    [answer] = parsed(conversation.answer(call, "No.", structured={"limit": 5, "value": [1.5, None]}, is_error=True))
     check([*ERAS[era], message], [answer])
     assert answer["result"]["isError"] is True
     assert answer["result"]["structuredContent"] == {"limit": 5, "value": [1.5, None]}
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_note_is_a_block_of_its_own(era: str) -> None:
+    message = in_era(era, 7, "tools/call", name="shop_get_item")
+    conversation, _, [call] = talk(*ERAS[era], message)
+    assert isinstance(call, Call)
+    [answer] = parsed(conversation.answer(call, "{}", "The same key was used before."))
+    check([*ERAS[era], message], [answer])
+    texts = [block["text"] for block in answer["result"]["content"]]
+    assert texts == ["{}", "The same key was used before."]
 
 
 def test_a_tool_that_does_not_exist_is_an_error_of_the_protocol() -> None:
@@ -86,7 +97,7 @@ def test_what_cannot_be_written_fails_before_the_call_counts_as_answered() -> No
     assert isinstance(call, Call)
     for odd in ({"set": {1}}, {"nan": float("nan")}):
         with pytest.raises((TypeError, ValueError)):
-            conversation.answer(call, "", odd)
+            conversation.answer(call, "", structured=odd)
     assert parsed(conversation.answer(call, "It broke.", is_error=True))
 
 
