@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mcpgate import __version__
-from mcpgate.cli.opening import DEFAULT_PRESET, Options
+from mcpgate.cli.flags import AsJson, Connectors, Live, Only, Policies, Presets, Sandbox, Settings, Without
+from mcpgate.cli.opening import Options
 from mcpgate.errors import MCPGateError
 
 if TYPE_CHECKING:
@@ -27,43 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Connectors = Annotated[
-    list[str], typer.Argument(metavar="CONNECTOR", help="Names, or paths of connector files (./shop.yaml).")
-]
-Presets = Annotated[
-    list[str],
-    typer.Option(
-        "--preset",
-        "-p",
-        help=f"What the agent may do: a name or path; CONNECTOR=PRESET for one. Default: {DEFAULT_PRESET}.",
-        metavar="PRESET",
-    ),
-]
-Policies = Annotated[
-    list[str],
-    typer.Option("--policy", help="A policy file with more rules; may be given again.", metavar="FILE"),
-]
-Only = Annotated[
-    list[str],
-    typer.Option("--only", help="Only these tools: a name, glob, category or effect:NAME.", metavar="TOOL"),
-]
-Without = Annotated[list[str], typer.Option("--without", help="All but these tools.", metavar="TOOL")]
-Settings = Annotated[
-    list[str],
-    typer.Option(
-        "--setting",
-        help="A value the connector asks for (CONNECTOR.NAME for one of several).",
-        metavar="NAME=VALUE",
-    ),
-]
-Sandbox = Annotated[
-    bool,
-    typer.Option(
-        "--sandbox", help="Answer from the connector's samples: no account, no network, no credential."
-    ),
-]
-Live = Annotated[bool, typer.Option("--live", help="Allow a live key. Real money moves.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -115,7 +79,7 @@ def tools(
     only: Only = [],  # noqa: B006
     without: Without = [],  # noqa: B006
     setting: Settings = [],  # noqa: B006
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show every tool of a connector: allowed or denied and why, and what listing it costs."""
     from mcpgate.cli.tools import show_tools
@@ -146,7 +110,7 @@ def call(
     setting: Settings = [],  # noqa: B006
     sandbox: Sandbox = False,
     live: Live = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: AsJson = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Decide, and show the trace and the request; send nothing.")
     ] = False,
