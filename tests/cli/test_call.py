@@ -79,7 +79,6 @@ def test_a_denial_has_an_exit_code_of_its_own(mcpgate: Run, cap: str) -> None:
     assert facts["structured"] == {
         "denied": True,
         "rule": "max_value",
-        "layer": "rules",
         "field": "amount",
         "limit": 50000,
         "value": 90000,

@@ -70,11 +70,7 @@ def test_a_faulty_file_names_every_place(mcpgate: Run, tmp_path: Path) -> None:
     file.write_text("connector: shop\nbase_url: http://example.com\ntools:\n  shop_a: { category: reed }\n")
     ran = mcpgate("run", str(file))
     assert ran.code == 3
-    assert [line.split(":")[1] for line in ran.err.splitlines()] == ["4", "4"]
-    file.write_text(
-        file.read_text().replace("{ category: reed }", "{ category: read, description: x, request: GET /a }")
-    )
-    ran = mcpgate("run", str(file))
+    assert [line.split(":")[1] for line in ran.err.splitlines()] == ["2", "4", "4"]
     assert "a base_url is https (plain http only on loopback): 'http://example.com'" in ran.err
 
 
