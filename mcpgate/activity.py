@@ -1,4 +1,4 @@
-"""The activity: the log of calls, one row for a read or a refusal, a started and a finished row for the rest."""
+"""The activity: the log of calls, one row for a read or a refusal, *started* and *finished* for the rest."""
 
 from __future__ import annotations
 

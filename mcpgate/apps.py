@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from mcpgate.errors import UsageError
 from mcpgate.json_schema import build_validator, compile_pattern
@@ -53,15 +54,22 @@ def open_account(connector: Connector, settings: Mapping[str, str], *, live: boo
     """An account of a connector with its settings checked and its address filled in; raises `UsageError`."""
     checked = _check_settings(connector, settings)
     parts = connector.base_url.parts
-    base_url = "".join(checked[part.name] if isinstance(part, Placeholder) else part for part in parts)
+    # a label needs no encoding in the host, and in the path nothing may leave its segment
+    base_url = "".join(
+        quote(checked[part.name], safe="") if isinstance(part, Placeholder) else part for part in parts
+    )
     url = urlsplit(base_url)
+    empty = any(not checked[name] for name in connector.base_url.names)
+    if empty or any(part in (".", "..") for part in re.split(r"[/\\]", unquote(url.path))):
+        raise UsageError(f"The settings of {connector.name} leave an empty or a dot part in {base_url}.")
     return Account(connector, base_url, f"{url.scheme}://{url.netloc}", checked, live=live)
 
 
 def _check_settings(connector: Connector, given: Mapping[str, str]) -> dict[str, str]:
     for name in given:
         if name not in connector.settings:
-            raise UsageError(f"{connector.name} has no setting '{name}'{did_you_mean(name, list(connector.settings))}")
+            near = did_you_mean(name, list(connector.settings))
+            raise UsageError(f"{connector.name} has no setting '{name}'{near}")
     host = _host_names(connector)
     checked: dict[str, str] = {}
     for name, schema in connector.settings.items():

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from jsonschema import ValidationError
 
 from mcpgate.errors import ArgumentsError
-from mcpgate.policy.fields import subschemas
+from mcpgate.policy.fields import member
 from mcpgate.spec.params import allows_null
 from mcpgate.spec.yaml_text import did_you_mean
 from mcpgate.values import Json, Tool
@@ -34,16 +35,26 @@ def check_arguments(tool: Tool, validator: Any, arguments: Mapping[str, Json]) -
     assert isinstance(canonical, dict)
     if len(json.dumps(canonical, ensure_ascii=False).encode()) > MAX_BYTES:
         raise ArgumentsError(f"The arguments have more than {MAX_BYTES // 1024} KiB.")
-    problems = [_say(tool, error) for error in validator.iter_errors(canonical)] + _groups(tool, canonical)
+    problems = list(islice(_problems(tool, validator, canonical), _MOST_SHOWN + 1))
     if problems:
-        shown = list(dict.fromkeys(problems))
-        more = f"; and {len(shown) - _MOST_SHOWN} more" if len(shown) > _MOST_SHOWN else ""
-        raise ArgumentsError(f"{tool.name}: {'; '.join(shown[:_MOST_SHOWN])}{more}.")
+        more = "; and more" if len(problems) > _MOST_SHOWN else ""
+        raise ArgumentsError(f"{tool.name}: {'; '.join(problems[:_MOST_SHOWN])}{more}.")
     return canonical
 
 
+def _problems(tool: Tool, validator: Any, canonical: dict[str, Json]) -> Iterator[str]:
+    """Each fault once, found as they are asked for: hostile arguments have a great many."""
+    told = set()
+    for error in validator.iter_errors(canonical):
+        for problem in _say(error):
+            if problem not in told:
+                told.add(problem)
+                yield problem
+    yield from _groups(tool, canonical)
+
+
 def _canonical(value: Json, schema: Json, where: str, depth: int) -> Json:
-    if depth > MAX_DEPTH:
+    if isinstance(value, Mapping | list | tuple) and depth > MAX_DEPTH:
         raise ArgumentsError(f"The arguments are nested more than {MAX_DEPTH} deep.")
     if isinstance(value, Mapping):
         return _object(value, schema, where, depth)
@@ -55,18 +66,19 @@ def _canonical(value: Json, schema: Json, where: str, depth: int) -> Json:
     if isinstance(value, float):
         return _number(value, where)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _SAFE_INTEGER:
-        raise ArgumentsError(f"{where}: {_short(value)} is beyond ±(2^53 - 1), which JSON cannot carry safely.")
+        raise ArgumentsError(f"{where}: this is beyond ±(2^53 - 1), which JSON cannot carry safely.")
     return value
 
 
 def _object(value: Mapping[str, Json], schema: Json, where: str, depth: int) -> dict[str, Json]:
     result: dict[str, Json] = {}
     for key, item in value.items():
-        place = f"{where}.{key}" if where else str(key)
+        _text(key, where or "an argument's name")
+        place = _clip(f"{where}.{key}" if where else key)
         inner = _member(schema, key)
         if item is None and inner is not None and not allows_null(inner):
             continue
-        result[_text(key, place)] = _canonical(item, inner or {}, place, depth + 1)
+        result[key] = _canonical(item, inner or {}, place, depth + 1)
     for key, inner in schema.get("properties", {}).items() if isinstance(schema, dict) else ():
         if "default" in inner and key not in result:
             result[key] = _canonical(inner["default"], inner, key, depth + 1)
@@ -75,7 +87,7 @@ def _object(value: Mapping[str, Json], schema: Json, where: str, depth: int) -> 
 
 def _member(schema: Json, key: str) -> dict[str, Json] | None:
     """The schema of an object's member; choices are joined as anyOf, unknown members have none."""
-    found = [dict(subschema) for subschema in subschemas(schema, (key,))] if isinstance(schema, dict) else []
+    found = [dict(subschema) for subschema in member(schema, key)]
     if not found:
         return None
     return found[0] if len(found) == 1 else {"anyOf": found}
@@ -105,23 +117,22 @@ def _number(value: float, where: str) -> int | float:
     if not value.is_integer():
         return value
     if abs(value) > _SAFE_INTEGER:
-        raise ArgumentsError(f"{where}: {value} is beyond ±(2^53 - 1), which JSON cannot carry safely.")
+        raise ArgumentsError(f"{where}: this is beyond ±(2^53 - 1), which JSON cannot carry safely.")
     return int(value)
 
 
-def _groups(tool: Tool, arguments: Mapping[str, Json]) -> list[str]:
-    problems = []
+def _groups(tool: Tool, arguments: Mapping[str, Json]) -> Iterator[str]:
     for group in tool.exactly_one:
         found = [name for name in group if name in arguments]
         if len(found) != 1:
-            problems.append(f"give exactly one of {', '.join(group)}" + (f", not {' and '.join(found)}" if found else ""))
+            instead = f", not {' and '.join(found)}" if found else ""
+            yield f"give exactly one of {', '.join(group)}{instead}"
     for group in tool.at_least_one:
         if not any(name in arguments for name in group):
-            problems.append(f"give at least one of {', '.join(group)}")
-    return problems
+            yield f"give at least one of {', '.join(group)}"
 
 
-def _say(tool: Tool, error: ValidationError) -> str:
+def _say(error: ValidationError) -> Iterator[str]:
     where = _where(error.absolute_path)
     prefix = f"{where}: " if where else ""
     expected: Any = error.validator_value
@@ -129,31 +140,33 @@ def _say(tool: Tool, error: ValidationError) -> str:
     schema = error.schema if isinstance(error.schema, dict) else {}
     if error.validator == "additionalProperties" and isinstance(found, dict):
         known = list(schema.get("properties", {}))
-        return "; ".join(
-            f"{prefix}there is no argument '{key}'{did_you_mean(key, known)}" for key in found if key not in known
-        )
-    if error.validator == "required":
-        return "; ".join(f"{prefix}{key} is missing" for key in expected if key not in found)
-    if error.validator == "type":
+        for key in found:
+            if key not in known:
+                yield f"{prefix}there is no argument '{_clip(key)}'{did_you_mean(_clip(key), known)}"
+    elif error.validator == "required":
+        yield from (f"{prefix}{key} is missing" for key in expected if key not in found)
+    elif error.validator == "type":
         wanted = expected if isinstance(expected, str) else " or ".join(expected)
-        return f"{prefix}{_short(found)} is not of type {wanted}"
-    if error.validator == "enum":
-        return f"{prefix}{_short(found)} is not one of {', '.join(map(str, expected))}"
-    if error.validator in ("anyOf", "oneOf") and error.context:
-        return f"{prefix}{_short(found)} fits none of the forms allowed here"
-    if error.validator in ("minimum", "maximum"):
-        return f"{prefix}{_short(found)} is {'under' if error.validator == 'minimum' else 'over'} {expected}"
-    if error.validator in ("minLength", "maxLength", "minItems", "maxItems"):
+        yield f"{prefix}{_short(found)} is not of type {wanted}"
+    elif error.validator == "enum":
+        yield f"{prefix}{_short(found)} is not one of {', '.join(map(str, expected))}"
+    elif error.validator in ("anyOf", "oneOf") and error.context:
+        yield f"{prefix}{_short(found)} fits none of the forms allowed here"
+    elif error.validator in ("minimum", "maximum"):
+        side = "under" if error.validator == "minimum" else "over"
+        yield f"{prefix}{_short(found)} is {side} {expected}"
+    elif error.validator in ("minLength", "maxLength", "minItems", "maxItems"):
         word = "short" if str(error.validator).startswith("min") else "long"
-        return f"{prefix}this is too {word}; {error.validator} is {expected}"
-    return prefix + _clip(error.message)
+        yield f"{prefix}this is too {word}; {error.validator} is {expected}"
+    else:
+        yield prefix + _clip(error.message)
 
 
 def _where(path: Any) -> str:
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
-    return text
+    return _clip(text)
 
 
 def _short(value: Json) -> str:

@@ -6,14 +6,15 @@ A shipped name cannot be shadowed: a file of one's own with a shipped name is an
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from mcpgate import paths
-from mcpgate.errors import MCPGateError, NotFoundError, SpecError
+from mcpgate.errors import NotFoundError, SpecError
 from mcpgate.spec.connector import read_connector
 from mcpgate.spec.policy import read_policy, unite
-from mcpgate.spec.yaml_text import did_you_mean
+from mcpgate.spec.yaml_text import MAX_BYTES, did_you_mean
 from mcpgate.values import Connector, Policy, Source
 
 Room: TypeAlias = Literal["connectors", "presets"]
@@ -24,13 +25,18 @@ _SUFFIXES: Final = (".yaml", ".yml")
 
 def names(room: Room) -> dict[str, Path]:
     """Every name in a room with its file, shipped ones first; raises `SpecError` for a shadowed name."""
-    found = {path.stem: path for path in _files(paths.shipped(room))}
+    shipped = {path.stem: path for path in _files(paths.shipped(room))}
+    own: dict[str, Path] = {}
     for path in _files(paths.home() / room):
-        if path.stem in found:
+        if path.stem in shipped:
             hint = f"Give {path} another name; a shipped one cannot be replaced."
             raise SpecError([f"{path}:1:1: '{path.stem}' is the name of one of the shipped {room}"], hint)
-        found[path.stem] = path
-    return found
+        if path.stem in own:
+            raise SpecError(
+                [f"{path}:1:1: {own[path.stem].name} has the same name"], "Give one of them another."
+            )
+        own[path.stem] = path
+    return shipped | own
 
 
 def stories() -> list[Path]:
@@ -44,7 +50,9 @@ def load_connector(name: str, files: list[Path] | None = None) -> Connector:
     data = read_file(path, files)
     connector = read_connector(_shown(path), data, Source(kind, str(path), hashlib.sha256(data).hexdigest()))
     if kind != "file" and connector.name != path.stem:
-        raise SpecError([f"{_shown(path)}:1:1: connector '{connector.name}' lies in a file called '{path.name}'"])
+        raise SpecError(
+            [f"{_shown(path)}:1:1: connector '{connector.name}' lies in a file called '{path.name}'"]
+        )
     return connector
 
 
@@ -53,7 +61,9 @@ def load_policy(name: str, kind: Kind, files: list[Path] | None = None) -> Polic
 
     Every file it comes from is added to `files`.
     """
-    return _load_policy(name, kind, (), files)
+    found: dict[str, Policy] = {}
+    policy = _gather(name, kind, (), found, files)
+    return unite(policy, [base for base in found.values() if base is not policy])
 
 
 def known_connector(name: str) -> Connector | None:
@@ -61,10 +71,17 @@ def known_connector(name: str) -> Connector | None:
     return load_connector(name) if name in names("connectors") else None
 
 
-def _load_policy(name: str, kind: Kind, chain: tuple[str, ...], files: list[Path] | None) -> Policy:
+def _gather(
+    name: str, kind: Kind, chain: tuple[str, ...], found: dict[str, Policy], files: list[Path] | None
+) -> Policy:
+    """Read a policy and all it extends into `found`, by the real paths of their files, bases first."""
     path, found_as = _find("presets", name) if kind == "preset" else (Path(name), "file")
-    if str(path) in chain:
-        raise SpecError([f"{_shown(path)}:1:1: this extends itself: {' → '.join((*chain, str(path)))}"])
+    real = os.path.realpath(path)
+    if real in chain:
+        names_in_chain = " → ".join(_shown(Path(each)) for each in (*chain, real))
+        raise SpecError([f"{_shown(path)}:1:1: this extends itself: {names_in_chain}"])
+    if real in found:
+        return found[real]
     policy = read_policy(_shown(path), read_file(path, files))
     if policy.kind != kind:
         raise SpecError(
@@ -73,8 +90,13 @@ def _load_policy(name: str, kind: Kind, chain: tuple[str, ...], files: list[Path
         )
     if found_as != "file" and policy.name != path.stem:
         raise SpecError([f"{_shown(path)}:1:1: {kind} '{policy.name}' lies in a file called '{path.name}'"])
-    bases = [_load_policy(_beside(path, base), "preset", (*chain, str(path)), files) for base in policy.extends]
-    return unite(policy, bases)
+    for base in policy.extends:
+        try:
+            _gather(_beside(path, base), "preset", (*chain, real), found, files)
+        except NotFoundError as error:
+            raise SpecError([f"{_shown(path)}:1:1: extends: {error.message}"], error.hint) from None
+    found[real] = policy
+    return policy
 
 
 def _beside(path: Path, base: str) -> str:
@@ -104,11 +126,12 @@ def _files(folder: Path) -> list[Path]:
 
 
 def read_file(path: Path, files: list[Path] | None = None) -> bytes:
-    """The bytes of a file, which is added to `files`; raises `NotFoundError`."""
+    """The bytes of a file, no more than are too many; it is added to `files`. Raises `NotFoundError`."""
     if files is not None:
         files.append(path)
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise NotFoundError(f"{path} cannot be read: {error.strerror}", "Check the path.") from None
 
@@ -119,15 +142,3 @@ def _shown(path: Path) -> str:
         return str(path.resolve().relative_to(Path.cwd().resolve()))
     except (ValueError, OSError):
         return str(path)
-
-
-def load_all() -> tuple[list[Connector], list[MCPGateError]]:
-    """Every connector that can be found by name, and the errors of those that do not load."""
-    connectors: list[Connector] = []
-    errors: list[MCPGateError] = []
-    for name in names("connectors"):
-        try:
-            connectors.append(load_connector(name))
-        except MCPGateError as error:
-            errors.append(error)
-    return connectors, errors

@@ -10,7 +10,8 @@
  8. settle the reservation and write the *finished* row
  9. shape what the agent reads
 
-Steps 1 to 5 change nothing and end in a `Plan` or a refusal. From step 6 on the call is shielded from cancellation.
+Steps 1 to 5 change nothing and end in a `Plan` or a refusal. From step 6 on a call is shielded from
+cancellation.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from mcpgate.activity import Row
 from mcpgate.arguments import check_arguments
 from mcpgate.engine.http import Backend
-from mcpgate.errors import DeniedError, MCPGateError, RefusedError
+from mcpgate.errors import ArgumentsError, CredentialError, DeniedError, MCPGateError, RefusedError
 from mcpgate.ledger import STATE_OF, Reservation, entries
 from mcpgate.places import MISSING
 from mcpgate.policy.checks import Call, UndecidableError, amount_of
@@ -36,9 +37,14 @@ from mcpgate.policy.decide import decide, explain, structure
 from mcpgate.secrets import Scrubber
 from mcpgate.store import Store
 from mcpgate.toolset import Entry, Toolset
-from mcpgate.values import Decision, Finding, Json, Outcome, Reply, Request
+from mcpgate.values import Decision, Fate, Finding, Json, Outcome, Reply, Request
 
 _REUSE_SECONDS: Final = 24 * 3600.0
+_BROKEN: Final[Mapping[Fate, str]] = {
+    "succeeded": "The call succeeded, but mcpgate itself failed after it ({}): look at what it did.",
+    "failed": "The call failed, and mcpgate itself failed after it ({}).",
+    "unknown": "mcpgate itself failed after the call ({}): whether it was carried out is not known.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,15 @@ class Plan:
     decision: Decision
     request: Request
     args_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What a call goes under: its id, its idempotency key, and whether an earlier call had that key."""
+
+    call: str
+    key: str = ""
+    repeated: bool = False
 
 
 class Gateway:
@@ -75,9 +90,13 @@ class Gateway:
         entry = self.toolset.find(name)
         try:
             plan = self.plan(entry, arguments)
+            started = self._start(plan)
         except RefusedError as refusal:
             return self._clean(self._refuse(entry, refusal))
-        task = asyncio.ensure_future(self._perform(plan))
+        except Exception as error:  # noqa: BLE001  closed, whatever failed, and nothing of it is shown
+            said = f"mcpgate itself failed ({type(error).__name__}), so nothing was sent."
+            return self._clean(self._refuse(entry, RefusedError(said)))
+        task = asyncio.ensure_future(self._perform(plan, started))
         self._started.add(task)
         task.add_done_callback(self._started.discard)
         return self._clean(await asyncio.shield(task))
@@ -97,59 +116,66 @@ class Gateway:
         return Plan(entry, call, decision, request, _hash(canonical))
 
     async def close(self) -> None:
-        """Wait for the calls that have started, each bounded by its own timeout, and close every connection."""
+        """Wait for the calls that have started, each bounded by its timeout, and close every connection."""
         while self._started:
             await asyncio.gather(*self._started, return_exceptions=True)
         await self._backend.close()
 
-    async def _perform(self, plan: Plan) -> Outcome:
-        """Steps 6 to 9."""
+    async def _perform(self, plan: Plan, started: Started) -> Outcome:
+        """Steps 7 to 9."""
         began = time.perf_counter()
-        call_id, key, repeated = self._start(plan)
-        account = plan.entry.grant.account
+        tool, account = plan.entry.tool, plan.entry.grant.account
+        request = dataclasses.replace(plan.request, key=started.key)
+        reply = Reply(request, "unknown", None, {}, None, "mcpgate itself failed while sending")
+        unsent: CredentialError | None = None
         try:
-            reply = await self._backend.send(plan.request, account, key)
-        except MCPGateError as error:
-            self._finish(plan, call_id, Reply(plan.request, "failed", None, {}, None, error.message), began)
-            return _failed(error)
+            reply = await self._backend.send(plan.request, account, started.key)
+        except CredentialError as error:
+            unsent = error
+            reply = dataclasses.replace(reply, fate="failed", problem=error.message)
+        except Exception as error:  # noqa: BLE001  what it says may hold a secret
+            reply = dataclasses.replace(reply, problem=f"{reply.problem} ({type(error).__name__})")
         except BaseException:
-            broken = Reply(plan.request, "unknown", None, {}, None, "mcpgate itself failed while sending")
-            self._finish(plan, call_id, broken, began)
+            self._finish(plan, started, reply, began)
             raise
-        self._finish(plan, call_id, reply, began)
-        outcome = self._backend.shape(plan.entry.tool, reply, account)
-        return _note_repeated(outcome, key) if repeated else outcome
+        try:
+            self._finish(plan, started, reply, began)
+            outcome = self._backend.shape(tool, reply, account) if unsent is None else _failed(unsent)
+        except Exception as error:  # noqa: BLE001  the call was made: the agent has to know what became of it
+            outcome = _failed(MCPGateError(_BROKEN[reply.fate].format(type(error).__name__)))
+        return _note_repeated(outcome, started.key) if started.repeated and unsent is None else outcome
 
-    def _start(self, plan: Plan) -> tuple[str, str, bool]:
-        """Reserve and write the started row; gives the call's id, its key, and whether that key was used before."""
+    def _start(self, plan: Plan) -> Started:
+        """Step 6: reserve, and write the started row; a read does neither."""
         call_id, now, tool = str(uuid.uuid4()), self._clock(), plan.entry.tool
         if tool.category == "read":
-            return call_id, "", False
+            return Started(call_id)
         app, grant = self.toolset.app.name, plan.entry.grant.connector.name
         with self._store.transaction() as transaction:
             earlier = transaction.unknown_key(app, tool.name, plan.args_hash, now - _REUSE_SECONDS)
             key = (earlier or str(uuid.uuid4())) if plan.request.key_header else ""
+            started = Started(call_id, key, repeated=bool(earlier and key))
             reserved = entries(now, app, grant, tool.name, call_id, plan.args_hash, _reservations(plan.call))
             transaction.reserve(reserved)
-            transaction.write(self._row(plan, "started", call_id, at=now, key=key))
-        return call_id, key, bool(earlier and key)
+            transaction.write(self._row(plan, "started", started, at=now))
+        return started
 
-    def _finish(self, plan: Plan, call_id: str, reply: Reply, began: float) -> None:
+    def _finish(self, plan: Plan, started: Started, reply: Reply, began: float) -> None:
+        """Step 8."""
         row = self._row(
             plan,
             "read" if plan.entry.tool.category == "read" else "finished",
-            call_id,
+            started,
             at=self._clock(),
             outcome=reply.fate,
             status=reply.status,
             request_id=reply.request_id,
-            key=reply.request.key,
             ms=(time.perf_counter() - began) * 1000,
             size=reply.size,
         )
         with self._store.transaction() as transaction:
             if row.kind == "finished":
-                transaction.settle(call_id, STATE_OF[reply.fate])
+                transaction.settle(started.call, STATE_OF[reply.fate])
             transaction.write(row)
 
     def _refuse(self, entry: Entry, refusal: RefusedError) -> Outcome:
@@ -163,32 +189,36 @@ class Gateway:
             tool=entry.tool.name,
             args_hash="",
             decision="deny",
-            rule=denied.rule if denied else "arguments",
+            rule=denied.rule if denied else "arguments" if isinstance(refusal, ArgumentsError) else "failure",
         )
-        with self._store.transaction() as transaction:
-            transaction.write(row)
+        try:
+            with self._store.transaction() as transaction:
+                transaction.write(row)
+        except Exception:  # noqa: BLE001, S110  it is refused all the same
+            pass
         if denied is not None:
             return Outcome(refusal.message, structure(denied), is_error=True)
         return _failed(refusal)
 
-    def _row(self, plan: Plan, kind: Any, call_id: str, **facts: Any) -> Row:
+    def _row(self, plan: Plan, kind: Any, started: Started, **facts: Any) -> Row:
         return Row(
             kind=kind,
-            call=call_id,
+            call=started.call,
             app=self.toolset.app.name,
             grant=plan.entry.grant.connector.name,
             tool=plan.entry.tool.name,
             args_hash=plan.args_hash,
             decision=plan.decision.verdict,
             rule=", ".join(finding.rule for finding in plan.decision.trace if finding.verdict == "observe"),
-            **facts,
+            key=started.key,
+            **self._scrubber.tree(facts),
         )
 
     def _clean(self, outcome: Outcome) -> Outcome:
         """The scrubber stands at the way out, whatever came before."""
-        return dataclasses.replace(
-            outcome, text=self._scrubber.text(outcome.text), structured=self._scrubber.tree(outcome.structured)
-        )
+        text, note = self._scrubber.text(outcome.text), self._scrubber.text(outcome.note)
+        structured = self._scrubber.tree(outcome.structured)
+        return dataclasses.replace(outcome, text=text, structured=structured, note=note)
 
 
 def _failed(error: MCPGateError) -> Outcome:

@@ -1,4 +1,4 @@
-"""The ledger: what was spent and how often. One entry per call with no effect, and one per effect of a write."""
+"""The ledger: what was spent and how often. One entry per call without effect, one per effect of a write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STATE_OF: dict[Fate, State] = {"succeeded": "settled", "failed": "released", "un
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What one call would move by one effect: an amount in the currency's smallest unit, or None for unknown."""
+    """What a call would move by one effect: an amount in the currency's smallest unit, None for unknown."""
 
     effect: str
     currency: str = ""

@@ -6,13 +6,15 @@ listed here has two decimals. On isk, mga and ugx APIs disagree, so they are sho
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
-_DECIMALS: Final = {
-    **dict.fromkeys("bif clp djf gnf jpy kmf krw pyg rwf uyi vnd vuv xaf xof xpf".split(), 0),
-    **dict.fromkeys("bhd iqd jod kwd lyd omr tnd".split(), 3),
-    **dict.fromkeys("clf uyw".split(), 4),
+_BY_DECIMALS: Final = {
+    0: "bif clp djf gnf jpy kmf krw pyg rwf uyi vnd vuv xaf xof xpf",
+    3: "bhd iqd jod kwd lyd omr tnd",
+    4: "clf uyw",
 }
+_DECIMALS: Final = {name: decimals for decimals, names in _BY_DECIMALS.items() for name in names.split()}
 _DISPUTED: Final = frozenset({"isk", "mga", "ugx"})
 
 
@@ -21,4 +23,4 @@ def show(amount: int, currency: str) -> str:
     if currency.lower() in _DISPUTED:
         return f"{amount:,} of the smallest unit of {currency.upper()}"
     decimals = _DECIMALS.get(currency.lower(), 2)
-    return f"{amount / 10**decimals:,.{decimals}f} {currency.upper()}"
+    return f"{Decimal(amount).scaleb(-decimals):,.{decimals}f} {currency.upper()}"

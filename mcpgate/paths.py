@@ -41,13 +41,25 @@ def shipped(kind: str) -> Path:
 
 
 def write_private(path: str, data: bytes) -> None:
-    """Write a file that only its owner can read, whole or not at all; its folder is made 0700."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    """Write a file that only its owner can read, whole or not at all; every folder it needs is made 0700."""
+    _make_private(os.path.dirname(path))
     draft = f"{path}.{os.getpid()}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
     os.replace(draft, path)
+
+
+def _make_private(folder: str) -> None:
+    """Make a folder and those above it; `os.makedirs` would leave those above it open to others."""
+    above = os.path.dirname(folder)
+    if above == folder or os.path.isdir(folder):
+        return
+    _make_private(above)
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass
 
 
 def _own_folder() -> str:
@@ -59,7 +71,9 @@ def _platform_folder(variable: str, unix: str, mac: str) -> str:
     """The user's folder by the XDG Base Directory specification, or the platform's own custom."""
     user = os.path.expanduser("~")
     if sys.platform == "win32":
-        return os.path.join(os.environ.get("LOCALAPPDATA") or os.path.join(user, "AppData", "Local"), "mcpgate")
+        return os.path.join(
+            os.environ.get("LOCALAPPDATA") or os.path.join(user, "AppData", "Local"), "mcpgate"
+        )
     if sys.platform == "darwin":
         return os.path.join(user, "Library", mac, "mcpgate")
     chosen = os.environ.get(variable, "")

@@ -1,7 +1,7 @@
 """The saved toolset: what `run` lists, kept from the last time so that the first answer needs no YAML.
 
-It serves listing only. Decisions always come from the sources, so a poisoned file lifts no rule. It counts as long
-as mcpgate's version and every file that went in are the same.
+It serves listing only. Decisions always come from the sources, so a poisoned file lifts no rule. It counts as
+long as mcpgate's version and every file that went in are the same.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ def find(words: Sequence[str]) -> dict[str, Any] | None:
     try:
         with open(_path(words), "rb") as file:
             saved = json.loads(file.read())
-        if all(_digest(path) == digest for path, digest in saved["files"]) and saved["own"] == _own_names():
-            listing: dict[str, Any] = saved["listing"]
-            return listing
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    return None
+        listing: dict[str, Any] = saved["listing"]
+        same = (
+            all(_digest(path) == digest for path, digest in saved["files"]) and saved["own"] == _own_names()
+        )
+        return listing if same and isinstance(listing["tools"], list) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
 
 
 def save(words: Sequence[str], files: Iterable[str], listing: dict[str, Any]) -> None:

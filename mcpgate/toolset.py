@@ -49,7 +49,7 @@ class Toolset:
         entry = self.entries.get(name)
         if entry is None:
             known = [name for name, entry in self.entries.items() if entry.denied is None]
-            raise UnknownToolError(f"Unknown tool: {name[:80]}{did_you_mean(name, known)}")
+            raise UnknownToolError(f"Unknown tool: {name[:80]}{did_you_mean(name[:80], known)}")
         return entry
 
     def listing(self) -> dict[str, Json]:
@@ -57,12 +57,12 @@ class Toolset:
         said = (grant.connector.instructions for grant in self.app.grants)
         return {
             "instructions": "\n\n".join(filter(None, said)),
-            "tools": [list_tool(entry) for entry in self.entries.values() if entry.denied is None],
+            "tools": [list_tool(entry.tool, entry.bound) for entry in self.entries.values() if entry.denied is None],
         }
 
 
 def build_toolset(app: App) -> Toolset:
-    """Bind every policy of an app to every tool granted to it; raises `SpecError` for rules that guard nothing."""
+    """Bind every policy of an app to its tools; raises `SpecError` for rules that guard nothing."""
     _check_rules(app)
     entries: dict[str, Entry] = {}
     for grant in app.grants:
@@ -74,16 +74,15 @@ def build_toolset(app: App) -> Toolset:
     return Toolset(app, entries)
 
 
-def list_tool(entry: Entry) -> dict[str, Json]:
-    """One tool as `tools/list` shows it, with its limits projected into the schema."""
-    tool = entry.tool
+def list_tool(tool: Tool, bound: Bound) -> dict[str, Json]:
+    """One tool as `tools/list` shows it, with the limits bound to it projected into the schema."""
     groups = [f"Give exactly one of {', '.join(group)}." for group in tool.exactly_one]
     groups += [f"Give at least one of {', '.join(group)}." for group in tool.at_least_one]
     return {
         "name": tool.name,
         "title": tool.title,
         "description": " ".join([tool.description, *groups]),
-        "inputSchema": project(tool, entry.bound),
+        "inputSchema": project(tool, bound),
         "annotations": tool.annotations,
     }
 
@@ -103,7 +102,7 @@ def _check_rules(app: App) -> None:
 
 
 def _problems(policy: Policy, tools: list[Tool], every: list[Tool], present: Iterable[str]) -> list[str]:
-    """A preset may name tools of a connector that runs under another preset, so names are held against all."""
+    """A preset may name tools of a connector under another preset, so names are held against all."""
     return [
         f"{origin}: {message}{did_you_mean(word, known)}"
         for origin, message, word, known in unmatched(policy, tools, every, present)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from mcpgate import catalog
-from mcpgate.errors import MCPGateError, NotFoundError
+from mcpgate.cli.console import plain
+from mcpgate.errors import MCPGateError
+from mcpgate.places import Place
+from mcpgate.spec.story import read_story
 from mcpgate.spec.yaml_text import load
 from mcpgate.values import Connector, Json, Tool
 
@@ -18,39 +21,41 @@ def check_files(files: Sequence[str]) -> int:
     for file in files:
         try:
             for line in _check(file):
-                print(line)
+                print(plain(line))
         except MCPGateError as error:
             code = max(code, error.exit_code)
-            print(error.message, file=sys.stderr)
+            print(plain(error.message), file=sys.stderr)
             if error.hint:
-                print(error.hint, file=sys.stderr)
+                print(plain(error.hint), file=sys.stderr)
     return code
 
 
 def _check(file: str) -> Iterator[str]:
-    path = Path(file)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise NotFoundError(f"{file} cannot be read: {error.strerror}", "Check the path.") from None
+    data = catalog.read_file(Path(file))
     keys = load(file, data).value
     given = file if "/" in file or "\\" in file else f"./{file}"
     if "preset" in keys or "policy" in keys:
         policy = catalog.load_policy(given, "preset" if "preset" in keys else "policy")
-        yield f"{file}: {policy.kind} {policy.name}, {len(policy.rules)} guardrails"
+        yield f"{file}: {policy.kind} {policy.name}, {_count(policy.rules, 'guardrail')}"
+    elif "demo" in keys:
+        story = read_story(file, data)
+        yield f"{file}: story, {_count(story.cases, 'case')}"
     else:
         connector = catalog.load_connector(given)
-        yield f"{file}: connector {connector.name}, {len(connector.tools)} tools"
+        yield f"{file}: connector {connector.name}, {_count(connector.tools, 'tool')}"
         for warning in _warnings(connector):
             yield f"{file}: warning: {warning}"
+
+
+def _count(things: Collection[object], word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"
 
 
 def _warnings(connector: Connector) -> Iterator[str]:
     for tool in connector.tools.values():
         if tool.sample is not None:
-            yield from (
-                f"{tool.name}: the field '{field}' is not in its sample" for field in _not_in_sample(tool)
-            )
+            for field in _not_in_sample(tool):
+                yield f"{tool.name}: the field '{field}' is not in its sample"
 
 
 def _not_in_sample(tool: Tool) -> Iterator[str]:
@@ -66,8 +71,10 @@ def _not_in_sample(tool: Tool) -> Iterator[str]:
 
 def _lacks(value: Json, keys: tuple[str, ...]) -> bool:
     """Whether an object on the way has no such key; null, text and empty lists on the way tell nothing."""
-    if isinstance(value, list):
-        return any(_lacks(item, keys) for item in value)
-    if not keys or not isinstance(value, dict) or keys[0] == "*":
+    if not keys or keys[0] == "*":
         return False
-    return keys[0] not in value or _lacks(value[keys[0]], keys[1:])
+    if isinstance(value, list):
+        picks = keys[0].removeprefix("-").isdigit()
+        items = Place("", keys[:1]).all(value) if picks else value
+        return any(_lacks(item, keys[1:] if picks else keys) for item in items)
+    return isinstance(value, dict) and (keys[0] not in value or _lacks(value[keys[0]], keys[1:]))

@@ -11,7 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mcpgate import __version__
-from mcpgate.cli.flags import AsJson, Connectors, Live, Only, Policies, Presets, Sandbox, Settings, Without
+from mcpgate.cli.flags import (
+    AsJson,
+    ConnectorName,
+    Connectors,
+    Live,
+    OnConnector,
+    Only,
+    Policies,
+    PresetName,
+    Presets,
+    Sandbox,
+    Settings,
+    ToolName,
+    Without,
+)
 from mcpgate.cli.opening import Options
 from mcpgate.errors import MCPGateError
 
@@ -23,7 +37,6 @@ app = typer.Typer(
     help="The safe way to let an AI agent use an API that moves money.",
     epilog="Try it without an account: mcpgate demo",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -92,7 +105,7 @@ def tools(
 
 @app.command()
 def call(
-    tool: Annotated[str, typer.Argument(metavar="TOOL", help="The tool's name.")],
+    tool: ToolName,
     arguments: Annotated[
         list[str],
         typer.Argument(metavar="KEY=VALUE", help="Arguments; a.b=1 for nested ones, key:=JSON for anything."),
@@ -125,6 +138,24 @@ def call(
     code = call_tool(options, tool, arguments, as_json=as_json, dry=dry_run)
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def connectors(name: ConnectorName = "", as_json: AsJson = False) -> None:
+    """Show which APIs can be used, and of one its tools, their effects, and where its credential goes."""
+    from mcpgate.cli.connectors import show_connectors
+
+    code = show_connectors(name, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def presets(name: PresetName = "", on: OnConnector = "", as_json: AsJson = False) -> None:
+    """Show which presets there are, and what each allows."""
+    from mcpgate.cli.presets import show_presets
+
+    show_presets(name, on, as_json=as_json)
 
 
 @app.command()

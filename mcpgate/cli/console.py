@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 def stdout() -> Console:
@@ -15,6 +16,17 @@ def stdout() -> Console:
     from rich.console import Console
 
     return Console(markup=False, emoji=False, soft_wrap=False)
+
+
+def table(*headings: str) -> Table:
+    """A plain table whose first column is never broken; the others fold rather than lose letters."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, heading in enumerate(headings):
+        made.add_column(heading, no_wrap=index == 0, overflow="fold", min_width=len(heading))
+    return made
 
 
 def print_json(value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mcpgate.cli.console import plain, print_json, stdout
+from mcpgate.cli.console import plain, print_json, stdout, table
 from mcpgate.errors import DeniedError, RefusedError
 from mcpgate.gateway import Gateway
 from mcpgate.secrets import MASK
@@ -72,22 +72,18 @@ def request_facts(request: Request, account: Account) -> dict[str, Json]:
 
 
 def _show_trace(trace: Sequence[Finding]) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     if not trace:
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Layer", "Rule", "Verdict", "Why", "From"):
-        table.add_column(heading, overflow="fold")
+    shown = table("Layer", "Rule", "Verdict", "Why", "From")
     for finding in trace:
         verdict = Text(finding.verdict, _COLORS[finding.verdict])
         passes = f" (passes: {finding.passes})" if finding.passes else ""
-        table.add_row(
+        shown.add_row(
             finding.layer, finding.rule, verdict, plain(finding.says + passes), finding.source or "–"
         )
-    stdout().print(table)
+    stdout().print(shown)
 
 
 def _facts(finding: Finding) -> dict[str, Json]:

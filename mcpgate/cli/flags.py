@@ -6,10 +6,36 @@ from typing import Annotated
 
 import typer
 
+from mcpgate import catalog
 from mcpgate.cli.opening import DEFAULT_PRESET
 
+
+def complete_connector(start: str) -> list[str]:
+    """The connectors whose name begins so, for the shell."""
+    return [name for name in catalog.names("connectors") if name.startswith(start)]
+
+
+def complete_preset(start: str) -> list[str]:
+    """The presets whose name begins so, for the shell."""
+    return [name for name in catalog.names("presets") if name.startswith(start)]
+
+
+def complete_tool(start: str) -> list[str]:
+    """The tools whose name begins so, for the shell."""
+    connectors = [
+        name for name in catalog.names("connectors") if f"{name}_".startswith(start[: len(name) + 1])
+    ]
+    tools = [tool for name in connectors for tool in catalog.load_connector(name).tools]
+    return [tool for tool in tools if tool.startswith(start)]
+
+
 Connectors = Annotated[
-    list[str], typer.Argument(metavar="CONNECTOR", help="Names, or paths of connector files (./shop.yaml).")
+    list[str],
+    typer.Argument(
+        metavar="CONNECTOR",
+        help="Names, or paths of connector files (./shop.yaml).",
+        autocompletion=complete_connector,
+    ),
 ]
 Presets = Annotated[
     list[str],
@@ -18,6 +44,7 @@ Presets = Annotated[
         "-p",
         help=f"What the agent may do: a name or path; CONNECTOR=PRESET for one. Default: {DEFAULT_PRESET}.",
         metavar="PRESET",
+        autocompletion=complete_preset,
     ),
 ]
 Policies = Annotated[
@@ -45,3 +72,23 @@ Sandbox = Annotated[
 ]
 Live = Annotated[bool, typer.Option("--live", help="Allow a live key. Real money moves.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
+ToolName = Annotated[
+    str, typer.Argument(metavar="TOOL", help="The tool's name.", autocompletion=complete_tool)
+]
+ConnectorName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A name or path: it in full.", autocompletion=complete_connector),
+]
+PresetName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A name or path: it in full.", autocompletion=complete_preset),
+]
+OnConnector = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        metavar="CONNECTOR",
+        help="What is allowed on this one.",
+        autocompletion=complete_connector,
+    ),
+]

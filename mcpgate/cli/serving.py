@@ -9,8 +9,8 @@ from mcpgate import __version__, catalog, saved
 from mcpgate.cli.opening import Options, open_toolset
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
+from mcpgate.engine.sandbox import sandbox_transport
 from mcpgate.gateway import Gateway
-from mcpgate.sandbox.transport import sandbox_transport
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.store.memory import MemoryStore
 from mcpgate.toolset import Toolset

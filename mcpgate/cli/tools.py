@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mcpgate.cli.console import print_json, stdout
+from mcpgate.cli.console import print_json, stdout, table
 from mcpgate.cli.opening import Options, open_toolset
+from mcpgate.policy.binding import Bound
 from mcpgate.toolset import Entry, list_tool
+from mcpgate.values import Tool
 
 # one token of English or JSON is about four bytes
-_BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN = 4
 
 
 def show_tools(options: Options, *, as_json: bool) -> None:
@@ -20,15 +22,11 @@ def show_tools(options: Options, *, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("Tool", no_wrap=True, min_width=max(len(row["tool"]) for row in rows))
-    for heading in ("Category", "Effects", "Verdict"):
-        table.add_column(heading)
-    table.add_column("Tokens", justify="right")
+    shown = table("Tool", "Category", "Effects", "Verdict", "Tokens")
+    shown.columns[0].min_width = max(len(row["tool"]) for row in rows)
+    shown.columns[-1].justify = "right"
     for row in rows:
         allowed = row["verdict"] == "allowed"
         verdict = (
@@ -37,20 +35,20 @@ def show_tools(options: Options, *, as_json: bool) -> None:
             else Text(row["why"].removeprefix(f"{row['tool']} is "), "red")
         )
         tokens = str(row["tokens"]) if allowed else "–"
-        table.add_row(row["tool"], row["category"], ", ".join(row["effects"]) or "–", verdict, tokens)
+        shown.add_row(row["tool"], row["category"], ", ".join(row["effects"]) or "–", verdict, tokens)
     console = stdout()
-    console.print(table)
+    console.print(shown)
     listed = [row for row in rows if row["verdict"] == "allowed"]
     size = sum(row["bytes"] for row in listed)
     console.print(
         f"{len(listed)} of {len(rows)} tools listed: {size:,} bytes, "
-        f"about {size // _BYTES_PER_TOKEN:,} tokens.",
+        f"about {size // BYTES_PER_TOKEN:,} tokens.",
         highlight=False,
     )
 
 
 def _row(entry: Entry) -> dict[str, Any]:
-    size = len(json.dumps(list_tool(entry), ensure_ascii=False, separators=(",", ":")).encode())
+    size = listed_bytes(entry.tool, entry.bound)
     return {
         "tool": entry.tool.name,
         "category": entry.tool.category,
@@ -58,5 +56,10 @@ def _row(entry: Entry) -> dict[str, Any]:
         "verdict": "denied" if entry.denied else "allowed",
         "why": entry.denied.says if entry.denied else "",
         "bytes": size,
-        "tokens": size // _BYTES_PER_TOKEN,
+        "tokens": size // BYTES_PER_TOKEN,
     }
+
+
+def listed_bytes(tool: Tool, bound: Bound = ()) -> int:
+    """What listing a tool costs, in bytes."""
+    return len(json.dumps(list_tool(tool, bound), ensure_ascii=False, separators=(",", ":")).encode())

@@ -1,7 +1,7 @@
 """Sends requests: opens the credential, adds it last, retries, and bounds everything that comes back.
 
-One per process. It stands on the HTTP library's transport, below its client: no redirects, no cookies, no reading
-of netrc, and nothing of the URL in a log.
+One per process. It stands on the HTTP library's transport, below its client: no redirects, no cookies, no
+reading of netrc, and nothing of the URL in a log.
 """
 
 from __future__ import annotations
@@ -9,32 +9,43 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import math
 import random
-import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
-from mcpgate import __version__
-from mcpgate.engine.auth import authorize
+from mcpgate.engine.auth import authorize, with_header
+from mcpgate.engine.body import CUT_OFF, receive
 from mcpgate.engine.response import read
 from mcpgate.secrets import Secret
-from mcpgate.values import Account, Reply, Request
+from mcpgate.spec.connector import is_loopback
+from mcpgate.values import Account, Fate, Reply, Request
 
-MAX_REPLY_BYTES: Final = 5 * 1024 * 1024
 TRIES: Final = 3
 _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 _CONNECT_SECONDS: Final = 10.0
-_UNSENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
-_OWN_HEADERS: Final = (("User-Agent", f"mcpgate/{__version__}"), ("Accept-Encoding", "gzip"))
+# what cannot be mended by trying again
+_USELESS: Final = (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
+_UNSENT: Final = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    *_USELESS,
+)
 
 for _name in ("httpx2", "httpcore2"):
-    # they write full URLs and headers, which may hold a credential
-    logging.getLogger(_name).setLevel(logging.WARNING)
+    # they write URLs and headers, which may hold a credential: kept in even if someone turns every logger up
+    _logger = logging.getLogger(_name)
+    _logger.setLevel(logging.WARNING)
+    _logger.propagate = False
+    _logger.addHandler(logging.NullHandler())
 
 
 class Client:
@@ -61,20 +72,19 @@ class Client:
         deadline = asyncio.get_running_loop().time() + request.timeout
         unknown = False
         for attempt in range(1, TRIES + 1):
-            attempted = _Attempt()
+            # a transport that was handed in may not tell what it does: unknown counts as sent
+            attempted = _Attempt(sent=self._transport is not None)
             reply, wait = await self._try(request, account, secret, deadline, attempted)
             unknown = unknown or reply.fate == "unknown"
-            if wait is None or attempt == TRIES or not (request.repeatable == "always" or not attempted.sent):
+            if wait is None or attempt == TRIES or (attempted.sent and not _may_repeat(request)):
                 break
-            wait = max(wait, self._pause(attempt))
-            left = deadline - asyncio.get_running_loop().time()
-            if wait >= left:
-                told = f"{reply.problem}; it may be tried again in {wait:.0f} s, which is too long to wait"
-                reply = _amend(reply, told)
+            pause = max(wait, self._pause(attempt))
+            if pause >= deadline - asyncio.get_running_loop().time():
                 break
-            await asyncio.sleep(wait)
+            await asyncio.sleep(pause)
+        problem = f"{reply.problem}; it asks to wait {math.ceil(wait)} s" if wait else reply.problem
         fate = "unknown" if unknown and reply.fate == "failed" else reply.fate
-        return _amend(reply, reply.problem, fate=fate, attempts=attempt)
+        return dataclasses.replace(reply, problem=problem, fate=fate, attempts=attempt)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -90,52 +100,60 @@ class Client:
             async with asyncio.timeout_at(deadline):
                 return await self._exchange(request, account, secret, attempted)
         except TimeoutError:
-            problem = f"no complete reply within {request.timeout:g} s"
-            return _broken(request, problem, attempted.sent), None
-        except _UNSENT as error:
-            attempted.sent = False
-            return _broken(request, f"no connection to {account.origin} ({_why(error)})", False), 0.0
-        except httpx2.TransportError as error:
-            problem = f"the connection to {account.origin} broke ({_why(error)})"
-            return _broken(request, problem, attempted.sent), 0.0
+            what = "no complete reply" if attempted.sent else f"no connection to {account.origin}"
+            return _broken(request, f"{what} within {request.timeout:g} s", attempted), None
+        except (httpx2.TransportError, httpx2.InvalidURL, UnicodeError) as error:
+            # a host name that DNS cannot carry is a UnicodeError
+            attempted.sent = attempted.sent and not isinstance(error, _UNSENT)
+            to = account.origin
+            what = f"the connection to {to} broke" if attempted.sent else f"no connection to {to}"
+            again = None if isinstance(error, _USELESS) else 0.0
+            return _broken(request, f"{what} ({_why(error)})", attempted), again
 
     async def _exchange(
         self, request: Request, account: Account, secret: Secret | None, attempted: _Attempt
     ) -> tuple[Reply, float | None]:
         url, headers = authorize(request, account, secret)
         if request.key:
-            headers.append((request.key_header, request.key))
+            headers = with_header(headers, request.key_header, request.key)
         message = httpx2.Request(
             request.method,
             url,
-            headers=[*_OWN_HEADERS, *headers],
+            headers=with_header(headers, "Accept-Encoding", "gzip"),
             content=request.body,
             extensions={
                 "timeout": {"connect": _CONNECT_SECONDS, "read": None, "write": None, "pool": None},
                 "trace": attempted.trace,
             },
         )
-        if str(message.url) != url:
-            attempted.sent = False
-            raise httpx2.UnsupportedProtocol("the HTTP library would have changed the address")
+        _check_address(message, url, account.origin)
         response = await self._transport_to(account.origin).handle_async_request(message)
-        attempted.sent = True
+        attempted.sent, attempted.status = True, response.status_code
         try:
-            received = {name.lower(): text for name, text in response.headers.items() if name.lower() != "set-cookie"}
-            body, fault = await _receive(response)
+            received = {
+                name.lower(): text for name, text in response.headers.items() if name.lower() != "set-cookie"
+            }
+            body, fault = await receive(response)
         finally:
             await response.aclose()
-        reply = read(account.connector, request.tool, request, response.status_code, received, body)
-        if fault and response.status_code < 400:
-            reply = _amend(reply, f"the API answered {response.status_code}, but {fault}", fate="unknown")
-        return reply, _wait(account, reply, received)
+        status = response.status_code
+        reply = read(account.connector, request.tool, request, status, received, body)
+        if fault and 200 <= status < 300:
+            reply = dataclasses.replace(
+                reply, problem=f"the API answered {status}, but {fault}", fate="unknown"
+            )
+        return reply, _wait(account, status, received, broke=fault == CUT_OFF and status < 300)
 
     def _transport_to(self, origin: str) -> httpx2.AsyncBaseTransport:
         if self._transport is not None:
             return self._transport
         proxy = _proxy_for(origin)
         if proxy not in self._proxied:
-            self._proxied[proxy] = httpx2.AsyncHTTPTransport(proxy=proxy or None)
+            try:
+                self._proxied[proxy] = httpx2.AsyncHTTPTransport(proxy=proxy or None)
+            except (ValueError, OSError, ImportError, httpx2.InvalidURL) as error:
+                what = f"the proxy or the certificates that the environment names: {type(error).__name__}"
+                raise httpx2.UnsupportedProtocol(what) from None
         return self._proxied[proxy]
 
     def _pause(self, attempt: int) -> float:
@@ -144,38 +162,47 @@ class Client:
 
 
 class _Attempt:
-    """Whether an attempt got as far as sending; unknown counts as sent."""
+    """How far one attempt got: whether the API may have seen it, and the status it answered."""
 
-    def __init__(self) -> None:
-        self.sent = True
+    def __init__(self, sent: bool) -> None:
+        self.sent = sent
+        self.status: int | None = None
 
     async def trace(self, event: str, info: Any) -> None:
-        if event in ("connection.connect_tcp.started", "http_proxy.connect.started"):
-            self.sent = False
-        elif event.endswith("send_request_headers.started"):
+        # the CONNECT of a tunnel goes to the proxy; the API sees nothing of it
+        if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
             self.sent = True
 
 
-def _amend(reply: Reply, problem: str, **changes: Any) -> Reply:
-    return dataclasses.replace(reply, problem=problem, **changes)
+def _check_address(message: httpx2.Request, url: str, origin: str) -> None:
+    """What is sent is the address that was checked; only the origin may be written another way (`:443`)."""
+    if str(message.url) != str(httpx2.URL(origin)) + url.removeprefix(origin):
+        raise httpx2.UnsupportedProtocol("the HTTP library would have changed the address")
 
 
-def _broken(request: Request, problem: str, sent: bool) -> Reply:
-    return Reply(request, "unknown" if sent else "failed", None, {}, None, problem)
+def _may_repeat(request: Request) -> bool:
+    """Whether the API may see a request twice: a read, or a write whose key makes the second one harmless."""
+    return request.repeatable == "always" and (request.tool.category == "read" or bool(request.key))
+
+
+def _broken(request: Request, problem: str, attempted: _Attempt) -> Reply:
+    """No whole reply came; a status of 3xx or 4xx that did come says that nothing was done."""
+    refused = attempted.status is not None and 300 <= attempted.status < 500
+    fate: Fate = "unknown" if attempted.sent and not refused else "failed"
+    return Reply(request, fate, attempted.status, {}, None, problem)
 
 
 def _why(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    # a protocol error quotes the header at fault
+    said = "" if isinstance(error, httpx2.LocalProtocolError) else str(error)
+    return said or type(error).__name__
 
 
-def _wait(account: Account, reply: Reply, headers: dict[str, str]) -> float | None:
+def _wait(account: Account, status: int, headers: dict[str, str], *, broke: bool) -> float | None:
     """Seconds to wait before trying again, None where the reply is not one to try again."""
     said = headers.get(account.connector.retry.lower(), "").lower() if account.connector.retry else ""
-    if reply.status is None or reply.status < 400 or said == "false":
-        return None
-    if reply.status not in _RETRIED and said != "true":
-        return None
-    return _retry_after(headers.get("retry-after", ""))
+    again = broke or status in _RETRIED or (said == "true" and status >= 400)
+    return _retry_after(headers.get("retry-after", "")) if again and said != "false" else None
 
 
 def _retry_after(text: str) -> float:
@@ -190,38 +217,11 @@ def _retry_after(text: str) -> float:
         return 0.0
 
 
-async def _receive(response: httpx2.Response) -> tuple[bytes, str]:
-    """The body, unpacked as it comes and never past the limit, and what is wrong with it."""
-    encoding = response.headers.get("content-encoding", "").lower()
-    if encoding not in ("", "identity", "gzip"):
-        return b"", f"it is packed as {encoding}, which was not asked for"
-    body = bytearray()
-    assert isinstance(response.stream, httpx2.AsyncByteStream)
-    chunks = aiter(response.stream)
-    try:
-        async for piece in _unpack(chunks) if encoding == "gzip" else chunks:
-            body += piece
-            if len(body) > MAX_REPLY_BYTES:
-                return bytes(body[:MAX_REPLY_BYTES]), f"with more than {MAX_REPLY_BYTES // 1024 // 1024} MiB"
-    except zlib.error:
-        return b"", "its gzip is broken"
-    return bytes(body), ""
-
-
-async def _unpack(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    unpacker = zlib.decompressobj(wbits=31)
-    async for chunk in chunks:
-        while chunk:
-            yield unpacker.decompress(chunk, 65536)
-            chunk = unpacker.unconsumed_tail
-    if not unpacker.eof:
-        raise zlib.error("cut off")
-
-
 def _proxy_for(origin: str) -> str:
     """The proxy that the environment names for an origin, or nothing; this machine is never proxied."""
     scheme, _, host = origin.partition("://")
-    if scheme != "https" or proxy_bypass(host):
+    if scheme != "https" or is_loopback(urlsplit(origin).hostname or "") or proxy_bypass(host):
         return ""
     proxies = getproxies()
-    return proxies.get(scheme) or proxies.get("all") or ""
+    proxy = proxies.get(scheme) or proxies.get("all") or ""
+    return proxy if "://" in proxy or not proxy else f"http://{proxy}"

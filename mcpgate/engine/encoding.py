@@ -46,7 +46,9 @@ def _list(name: str, items: list[Any], lists: str) -> Iterator[tuple[str, str]]:
         texts = [scalar(item) for item in items if item is not None]
         for text in texts:
             if "," in text:
-                raise ArgumentsError(f"{name}: {text!r} has a comma, and this API separates entries by commas")
+                raise ArgumentsError(
+                    f"{name}: {text!r} has a comma, and this API separates entries by commas"
+                )
         if texts:
             yield name, ",".join(texts)
     else:

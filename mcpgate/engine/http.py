@@ -19,7 +19,7 @@ class Backend(Protocol):
         ...
 
     async def send(self, request: Request, account: Account, key: str) -> Reply:
-        """Send it, under an idempotency key where it takes one; raises `CredentialError` before it is sent."""
+        """Send it, under an idempotency key where it takes one; raises `CredentialError` before that."""
         ...
 
     def shape(self, tool: Tool, reply: Reply, account: Account) -> Outcome:
@@ -43,7 +43,9 @@ class HTTPBackend:
 
     async def send(self, request: Request, account: Account, key: str) -> Reply:
         """Send it; the credential is opened and added in the client, and nowhere else."""
-        return await self._client.send(dataclasses.replace(request, key=key if request.key_header else ""), account)
+        return await self._client.send(
+            dataclasses.replace(request, key=key if request.key_header else ""), account
+        )
 
     def shape(self, tool: Tool, reply: Reply, account: Account) -> Outcome:
         """The projected result, or an error with advice."""

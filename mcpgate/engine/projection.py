@@ -1,19 +1,21 @@
 """Shapes a reply down to the places a model needs.
 
-A name passes scalars and lists of them; an object passes only through named members or `name.*`, so that what an
-API chooses to expand does not reach the agent by itself.
+A name passes scalars and lists of them; an object passes only through named members or `name.*`, so that what
+an API chooses to expand does not reach the agent by itself.
 """
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from mcpgate.places import MISSING, Place
 from mcpgate.values import Json
 
 _Tree: TypeAlias = dict[str, "_Tree"]
-_LEAF = ""
+_LEAF: Final = ""
+_NUMBER: Final = re.compile(r"-?\d+\Z")
 
 
 def project(fields: tuple[Place, ...], value: Json) -> Json:
@@ -35,13 +37,9 @@ def _tree(fields: tuple[Place, ...]) -> _Tree:
 
 def _keep(tree: _Tree, value: Json) -> Any:
     if isinstance(value, dict):
-        if tree.keys() <= {_LEAF}:
-            return MISSING
-        return _keep_members(tree, value)
+        return MISSING if tree.keys() <= {_LEAF} else _keep_members(tree, value)
     if isinstance(value, list):
-        picked = [value[int(key)] for key in tree if _picks(key, value)]
-        kept = [_keep(tree, item) for item in (picked or value)]
-        return [item for item in kept if item is not MISSING]
+        return [item for item in _keep_items(tree, value) if item is not MISSING]
     return value if _LEAF in tree else MISSING
 
 
@@ -58,6 +56,10 @@ def _keep_members(tree: _Tree, value: dict[str, Json]) -> dict[str, Json]:
     return kept
 
 
-def _picks(key: str, value: list[Json]) -> bool:
-    number = key.removeprefix("-")
-    return number.isdigit() and -len(value) <= int(key) < len(value)
+def _keep_items(tree: _Tree, value: list[Json]) -> list[Any]:
+    """A number picks an item; a name reaches through the list; `*` is any item, or any member of each."""
+    numbers = [key for key in tree if _NUMBER.match(key)]
+    picked = [_keep(tree[key], value[int(key)]) for key in numbers if -len(value) <= int(key) < len(value)]
+    names = {key: subtree for key, subtree in tree.items() if key not in numbers}
+    names.update({key: subtree for key, subtree in tree.get("*", {}).items() if key != _LEAF})
+    return picked + [_keep(names, item) for item in value] if names else picked

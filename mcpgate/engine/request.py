@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
+from mcpgate import __version__
+from mcpgate.engine.auth import with_header
 from mcpgate.engine.encoding import form, pairs, query, scalar
 from mcpgate.errors import ArgumentsError
 from mcpgate.places import MISSING
@@ -21,6 +24,10 @@ from mcpgate.values import Account, Json, Placeholder, Request, RequestTemplate,
 _CONTENT_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _IN_BODY: Final = ("POST", "PUT", "PATCH")
+_AGENT: Final = ("User-Agent", f"mcpgate/{__version__}")
+_MAX_ADDRESS: Final = 32 * 1024
+# what quote() leaves of a value
+_PIECE: Final = "[A-Za-z0-9_.~%-]+"
 
 
 def build(account: Account, tool: Tool, arguments: Mapping[str, Json]) -> Request:
@@ -28,15 +35,18 @@ def build(account: Account, tool: Tool, arguments: Mapping[str, Json]) -> Reques
     connector, method = account.connector, tool.request.method
     values = {**account.settings, **arguments}
     body = _body(account, tool, arguments, values)
-    headers = _headers({**connector.headers, **tool.headers}, values)
-    headers.setdefault("Accept", "text/plain, */*" if tool.reply == "text" else "application/json")
+    headers = [("Accept", "text/plain, */*" if tool.reply == "text" else "application/json"), _AGENT]
+    for name, text in (*_headers(connector.headers, values), *_headers(tool.headers, values)):
+        headers = with_header(headers, name, text)
     if body is not None:
-        headers["Content-Type"] = _CONTENT_TYPES["json" if tool.graphql else connector.encoding]
+        headers = with_header(
+            headers, "Content-Type", _CONTENT_TYPES["json" if tool.graphql else connector.encoding]
+        )
     key_header = connector.idempotency if method in ("POST", "PATCH") else ""
     return Request(
         method=method,
         url=_url(account, tool, tool.request, arguments, values),
-        headers=tuple(headers.items()),
+        headers=tuple(headers),
         body=body,
         tool=tool,
         arguments=arguments,
@@ -47,7 +57,11 @@ def build(account: Account, tool: Tool, arguments: Mapping[str, Json]) -> Reques
 
 
 def _url(
-    account: Account, tool: Tool, template: RequestTemplate, arguments: Mapping[str, Json], values: Mapping[str, Json]
+    account: Account,
+    tool: Tool,
+    template: RequestTemplate,
+    arguments: Mapping[str, Json],
+    values: Mapping[str, Json],
 ) -> str:
     segments = [_segment(tool, segment, values) for segment in template.path]
     url = "/".join([account.base_url.rstrip("/"), *segments])
@@ -57,18 +71,26 @@ def _url(
     for name, wire in tool.query.items():
         if name in arguments:
             items.extend(pairs(wire, arguments[name], account.connector.lists))
-    _check_shape(account, template, segments, url)
-    return f"{url}?{query(items)}" if items else url
+    _check_shape(account, template, url)
+    url = f"{url}?{query(items)}" if items else url
+    if len(url) > _MAX_ADDRESS:
+        raise ArgumentsError(f"the address would have more than {_MAX_ADDRESS // 1024} KiB")
+    return url
 
 
 def _query_pairs(
     account: Account, name: str, template: Template, values: Mapping[str, Json]
 ) -> list[tuple[str, str]]:
-    if any(placeholder not in values for placeholder in template.names):
+    if _lacks(template, values):
         return []
     if len(template.parts) == 1 and isinstance(template.parts[0], Placeholder):
         return list(pairs(name, values[template.parts[0].name], account.connector.lists))
     return [(name, _fill(template, values))]
+
+
+def _lacks(template: Template, values: Mapping[str, Json]) -> bool:
+    """Whether one of the placeholders has no value; null is none where there are only texts."""
+    return any(values.get(name) is None for name in template.names)
 
 
 def _fill(template: Template, values: Mapping[str, Json]) -> str:
@@ -92,7 +114,7 @@ def _segment(tool: Tool, template: Template, values: Mapping[str, Json]) -> str:
         schema = tool.schema["properties"].get(part.name, {"pattern": True})
         texts.append(_path_value(part, values.get(part.name), "pattern" in schema))
     segment = "".join(texts)
-    if any(piece in (".", "..") for piece in re.split(r"[/\\]", _decode(segment))):
+    if _has_dots(segment):
         raise ArgumentsError(f"{', '.join(template.names)}: a path has no '.' and '..' parts")
     return segment
 
@@ -103,15 +125,17 @@ def _path_value(part: Placeholder, value: Json, has_pattern: bool) -> str:
     if isinstance(value, dict | list):
         raise ArgumentsError(f"{part.name}: a list or an object cannot be part of the address")
     text = scalar(value)
-    pieces = re.split(r"[/\\]", _decode(text))
-    if not text or _CONTROL.search(_decode(text)) or any(piece in (".", "..") for piece in pieces):
-        raise ArgumentsError(f"{part.name}: {text!r} cannot be part of the address (empty, '.', '..' or control)")
+    shown = repr(text if len(text) <= 80 else text[:77] + "…")
+    if not text or _CONTROL.search(_decode(text)) or _has_dots(text):
+        raise ArgumentsError(
+            f"{part.name}: {shown} cannot be part of the address (empty, '.', '..' or control)"
+        )
     if not text.isascii() and not has_pattern:
-        raise ArgumentsError(f"{part.name}: {text!r} has characters outside ASCII")
+        raise ArgumentsError(f"{part.name}: {shown} has characters outside ASCII")
     if not part.slashes:
         return quote(text, safe="")
     if not all(text.split("/")):
-        raise ArgumentsError(f"{part.name}: {text!r} has an empty part (a slash at an end, or two together)")
+        raise ArgumentsError(f"{part.name}: {shown} has an empty part (a slash at an end, or two together)")
     return "/".join(quote(piece, safe="") for piece in text.split("/"))
 
 
@@ -125,29 +149,40 @@ def _decode(text: str) -> str:
     raise ArgumentsError("an address is percent-encoded over and over")
 
 
-def _check_shape(account: Account, template: RequestTemplate, segments: list[str], url: str) -> None:
-    """The built URL still has the connector's origin, and the template's literal parts where they were."""
-    parts, base = urlsplit(url), urlsplit(account.base_url)
-    path = parts.path.removeprefix(base.path.rstrip("/")).split("/")[1:] if template.path else []
-    expected = [piece for segment in segments for piece in segment.split("/")]
-    literals_kept = all(
-        str(part) == segment
-        for part, segment in zip(template.path, segments, strict=True)
-        if not part.names
-    )
-    if f"{parts.scheme}://{parts.netloc}" != account.origin or path != expected or not literals_kept:
+def _has_dots(text: str) -> bool:
+    return any(piece in (".", "..") for piece in re.split(r"[/\\]", _decode(text)))
+
+
+def _check_shape(account: Account, template: RequestTemplate, url: str) -> None:
+    """However it was built, the URL has the connector's origin, and but for the values is the template."""
+    base = account.base_url.rstrip("/") if template.path else account.base_url
+    path = urlsplit(url).path
+    at_home = url == account.origin + path and url.startswith(base)
+    if not at_home or not _shape(template.path).fullmatch(url.removeprefix(base)) or _has_dots(path):
         raise ArgumentsError("the address built from these arguments is not the tool's own")
 
 
-def _headers(templates: Mapping[str, Template], values: Mapping[str, Json]) -> dict[str, str]:
-    headers: dict[str, str] = {}
+@lru_cache(maxsize=4096)
+def _shape(path: tuple[Template, ...]) -> re.Pattern[str]:
+    texts = []
+    for part in (part for segment in path for part in ("/", *segment.parts)):
+        if isinstance(part, str):
+            texts.append(re.escape(part))
+        else:
+            texts.append(f"{_PIECE}(?:/{_PIECE})*" if part.slashes else _PIECE)
+    return re.compile("".join(texts))
+
+
+def _headers(templates: Mapping[str, Template], values: Mapping[str, Json]) -> list[tuple[str, str]]:
+    headers: list[tuple[str, str]] = []
     for name, template in templates.items():
-        if any(placeholder not in values for placeholder in template.names):
+        if _lacks(template, values):
             continue
         text = _fill(template, values)
-        if not text.isascii() or _CONTROL.search(text):
-            raise ArgumentsError(f"{', '.join(template.names) or name}: a header takes printable ASCII only")
-        headers[name] = text
+        if not text.isascii() or _CONTROL.search(text) or text != text.strip():
+            wrong = "a header takes printable ASCII only, without spaces at its ends"
+            raise ArgumentsError(f"{', '.join(template.names) or name}: {wrong}")
+        headers.append((name, text))
     return headers
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -22,30 +21,32 @@ _HINTS: Final = {
     409: "This conflicts with the current state. Read the object before trying again.",
     429: "Too many requests. Wait before trying again.",
 }
-_TAG: Final = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
-_TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_EXCERPT: Final = 300
+_MOST_SAID: Final = 2000
 
 
 def read(
     connector: Connector, tool: Tool, request: Request, status: int, headers: Mapping[str, str], body: bytes
 ) -> Reply:
-    """A whole reply, read and judged: 2xx succeeds unless it says otherwise, 3xx and 4xx fail, 5xx is unknown."""
+    """A whole reply, read and judged: 2xx succeeds or says otherwise, 3xx and 4xx fail, 5xx is unknown."""
     value, fault = _parse(tool, status, headers, body)
-    request_id = headers.get(connector.request_id.lower(), "") if connector.request_id else ""
+    request_id = _clip(headers.get(connector.request_id.lower(), "")) if connector.request_id else ""
 
     def reply(fate: Fate, problem: str = "") -> Reply:
         return Reply(request, fate, status, headers, value, problem, request_id=request_id, size=len(body))
 
-    if status >= 500:
+    if status >= 500 or status < 200:
         return reply("unknown", f"the API answered {status}")
-    if not 200 <= status < 300:
-        said = "a redirect, which is not followed" if 300 <= status < 400 else "an error"
+    if status >= 300:
+        said = "a redirect, which is not followed" if status < 400 else "an error"
         return reply("failed", f"the API answered {status} ({said})")
     if fault:
         return reply("unknown", f"the API answered {status}, but {fault}")
     if _says_failure(connector, tool, value, headers):
         return reply("failed", f"the API answered {status} with an error inside")
-    return reply("succeeded")
+    if tool.reply == "json" and not _is_empty(status, body):
+        fault = _misfit(tool, value, headers)
+    return reply("unknown", f"the API answered {status}, but {fault}") if fault else reply("succeeded")
 
 
 def shape(connector: Connector, tool: Tool, reply: Reply) -> Outcome:
@@ -53,11 +54,11 @@ def shape(connector: Connector, tool: Tool, reply: Reply) -> Outcome:
     if reply.fate != "succeeded":
         return _error(connector, tool, reply)
     if tool.reply == "text":
-        return Outcome(str(reply.body))
+        return Outcome(_printable(str(reply.body)))
     value = reply.body
     if tool.unwrap is not None:
-        value = tool.unwrap.first(value, reply.headers)
-        value = None if value is MISSING else value
+        found = tool.unwrap.first(value, reply.headers)
+        value = value if found is MISSING else found
     if tool.pagination is not None:
         value = _page(connector, tool, tool.pagination, value, reply)
     else:
@@ -73,7 +74,7 @@ def compact(value: Json) -> str:
 def _parse(tool: Tool, status: int, headers: Mapping[str, str], body: bytes) -> tuple[Json, str]:
     """The body as a value, and what is wrong with it for a success."""
     html = "html" in headers.get("content-type", "").lower()
-    if not body.strip() or status in (204, 205):
+    if _is_empty(status, body):
         if tool.reply == "none" or tool.category != "read" or tool.reply == "text":
             return ({} if tool.reply != "text" else ""), ""
         return None, "with an empty body where a result was due"
@@ -92,6 +93,10 @@ def _parse(tool: Tool, status: int, headers: Mapping[str, str], body: bytes) -> 
     return value, ""
 
 
+def _is_empty(status: int, body: bytes) -> bool:
+    return status in (204, 205) or not body.strip()
+
+
 def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is not JSON")
 
@@ -106,12 +111,43 @@ def _too_deep(value: Json) -> bool:
     return True
 
 
+def _misfit(tool: Tool, value: Json, headers: Mapping[str, str]) -> str:
+    """Why a value that is JSON cannot be this tool's result. An absent list is one without items."""
+    if tool.unwrap is not None:
+        value = tool.unwrap.first(value, headers)
+        if value is MISSING:
+            return f"with nothing at {tool.unwrap}, where its result was due"
+    if tool.pagination is not None:
+        items = value if tool.pagination.items is None else tool.pagination.items.first(value, headers)
+        wanted = "" if isinstance(items, list) or items in (MISSING, None) else "a list"
+    else:
+        wanted = "" if tool.fields is None or isinstance(value, dict | list | None) else "an object"
+    return f"with {_clip(compact(value))} where {wanted} was due" if wanted else ""
+
+
 def _excerpt(body: bytes) -> str:
     """The title or the first text of what came, without tags, at most 300 characters."""
     text = body[:65536].decode("utf-8", "replace")
-    title = _TITLE.search(text)
-    plain = " ".join(_TAG.sub(" ", title[1] if title else text).split())
-    return plain[:300]
+    words, title = _texts(text)
+    return _clip(" ".join((title or words).split()))
+
+
+def _texts(page: str) -> tuple[str, str]:
+    """A page's text without its tags, and its title; in one pass, since a page may be made to take long."""
+    texts: dict[str, list[str]] = {"": [], "title": [], "script": [], "style": []}
+    inside = ""
+    for place, piece in enumerate(page.split("<")):
+        tag, closed, after = piece.partition(">")
+        if not place or not closed:
+            texts[inside].append(f"<{piece}" if place else piece)
+            continue
+        name = (tag.lower().split() or [""])[0]
+        if name == f"/{inside}":
+            inside = ""
+        elif not inside and name in texts:
+            inside = name
+        texts[inside].append(f" {after}")
+    return "".join(texts[""]), "".join(texts["title"])
 
 
 def _says_failure(connector: Connector, tool: Tool, value: Json, headers: Mapping[str, str]) -> bool:
@@ -122,16 +158,10 @@ def _says_failure(connector: Connector, tool: Tool, value: Json, headers: Mappin
 
 
 def _error(connector: Connector, tool: Tool, reply: Reply) -> Outcome:
-    errors = connector.errors
-    messages = [str(found) for place in errors.message for found in place.all(reply.body, reply.headers)]
-    if not messages and tool.graphql:
-        messages = [str(found) for found in Place("", ("errors", "message")).all(reply.body)]
-    if not messages and isinstance(reply.body, str):
-        messages = [reply.body]
-    codes = [found for place in errors.code for found in place.all(reply.body, reply.headers)]
-    codes = [str(code) for code in codes if code not in _EMPTY]
-    said = "; ".join(dict.fromkeys(message for message in messages if message))
-    hint = _hint(errors.hints, codes, reply.status)
+    codes = [found for place in connector.errors.code for found in place.all(reply.body, reply.headers)]
+    codes = [_clip(_text(code)) for code in codes if code not in _EMPTY]
+    said = _message(connector, tool, reply)
+    hint = _hint(connector.errors.hints, codes, reply.status)
     facts = {
         "error": reply.problem,
         "status": reply.status,
@@ -147,10 +177,31 @@ def _error(connector: Connector, tool: Tool, reply: Reply) -> Outcome:
     if facts["outcome"]:
         text += " It is not known whether this was carried out."
         if reply.request.key:
-            text += " The same call made again within 24 hours uses the same idempotency key, so that it cannot act twice."
+            text += " The same call made again within 24 hours uses the same idempotency key"
+            text += ", so that it cannot act twice."
     if hint:
         text += f" {hint}"
-    return Outcome(_printable(text), {key: fact for key, fact in facts.items() if fact is not None}, is_error=True)
+    shown = {key: _printable(fact) if isinstance(fact, str) else fact for key, fact in facts.items()}
+    return Outcome(
+        _printable(text), {key: fact for key, fact in shown.items() if fact is not None}, is_error=True
+    )
+
+
+def _message(connector: Connector, tool: Tool, reply: Reply) -> str:
+    """What the API says went wrong: at the places that the connector names, or as far as it can be told."""
+    places, body = connector.errors.message, reply.body
+    messages = [_text(found) for place in places for found in place.all(body, reply.headers)]
+    if not messages and tool.graphql:
+        messages = [_text(found) for found in Place("", ("errors", "message")).all(body)]
+    if not messages and isinstance(body, str):
+        messages = [body]
+    if not messages and not places and isinstance(body, dict | list) and body:
+        messages = [_clip(compact(body))]
+    return "; ".join(dict.fromkeys(message for message in messages if message))[:_MOST_SAID]
+
+
+def _text(found: Json) -> str:
+    return found if isinstance(found, str) else "" if found is None else compact(found)
 
 
 def _hint(hints: Mapping[str, str], codes: list[str], status: int | None) -> str:
@@ -169,7 +220,11 @@ def _page(connector: Connector, tool: Tool, pagination: Pagination, value: Json,
 
 
 def _project(tool: Tool, value: Json) -> Json:
-    return value if tool.fields is None else project(tool.fields, value)
+    return value if tool.fields is None or value is None else project(tool.fields, value)
+
+
+def _clip(text: str) -> str:
+    return text[:_EXCERPT]
 
 
 def _printable(text: str) -> str:

@@ -1,40 +1,25 @@
-"""Binds policies to a tool, once per load: what is settled there and then, and the rules each call must pass."""
+"""Binds policies to a tool, once per load: what is settled by then, and the rules each call must pass."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
+from mcpgate.policy.checks import Call
 from mcpgate.policy.fields import field_names, has_field, split_field
+from mcpgate.policy.rule import BoundRule, LayerName, evaluate
 from mcpgate.policy.selectors import first_match, matches, names_tools
-from mcpgate.policy.templates import TEMPLATES, Template, fields_of
+from mcpgate.policy.templates import TEMPLATES, fields_of
 from mcpgate.values import Finding, Policy, Rule, Selector, Tool
-
-LayerName: TypeAlias = Literal["app", "account", "preset", "rules"]
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One of the four layers, in their order: app (tools switched on), account, preset, rules (the app's own)."""
+    """One of the four layers, in order: app (tools switched on), account, preset, rules (the app's own)."""
 
     name: LayerName
     policies: tuple[Policy, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class BoundRule:
-    """A rule that reaches a tool: its template, and each field it looks at as keys."""
-
-    layer: LayerName
-    rule: Rule
-    template: Template
-    fields: tuple[tuple[str, tuple[str, ...]], ...]
-
-    @property
-    def source(self) -> str:
-        """The policy and the place the rule was written at."""
-        return f"{self.rule.policy} ({self.rule.origin})"
 
 
 Bound: TypeAlias = tuple[Finding | BoundRule, ...]
@@ -42,9 +27,8 @@ Bound: TypeAlias = tuple[Finding | BoundRule, ...]
 
 def bind(tool: Tool, layers: Iterable[Layer]) -> Bound:
     """Everything that the layers say of a tool, in the order of deciding."""
-    return tuple(
-        step for layer in layers for policy in layer.policies for step in _bind_policy(tool, layer.name, policy)
-    )
+    pairs = ((layer.name, policy) for layer in layers for policy in layer.policies)
+    return tuple(step for layer, policy in pairs for step in _bind_policy(tool, layer, policy))
 
 
 def settled(bound: Bound) -> Finding | None:
@@ -65,19 +49,23 @@ def _selected(tool: Tool, layer: LayerName, policy: Policy) -> Finding:
     if denied is not None:
         says = f"{tool.name} is denied by the {name} (deny: {denied.text})"
         return Finding(layer, policy.kind, "deny", says, source=denied.origin)
-    if policy.allow is None:
+    if policy.allow is None and policy.kind != "preset":
         return Finding(layer, policy.kind, "allow", f"the {name} does not deny {tool.name}")
-    allowed = first_match(policy.allow, tool)
+    allowed = first_match(policy.allow or (), tool)
     if allowed is None:
-        what = ", ".join(selector.text for selector in policy.allow) or "nothing"
-        return Finding(layer, policy.kind, "deny", f"{tool.name} is not among what the {name} allows ({what})")
-    return Finding(layer, policy.kind, "allow", f"allowed by the {name} (allow: {allowed.text})", allowed.origin)
+        what = ", ".join(selector.text for selector in policy.allow or ()) or "nothing"
+        says = f"{tool.name} is not among what the {name} allows ({what})"
+        return Finding(layer, policy.kind, "deny", says)
+    says = f"allowed by the {name} (allow: {allowed.text})"
+    return Finding(layer, policy.kind, "allow", says, allowed.origin)
 
 
 def _bind_rule(tool: Tool, layer: LayerName, rule: Rule) -> Finding | BoundRule:
     template = TEMPLATES[rule.template]
     fields = tuple((field, split_field(field)) for field in fields_of(rule.template, rule.config))
     bound = BoundRule(layer, rule, template, fields)
+    if template.looks_at == "tool" or (template.looks_at == "money" and tool.money is None):
+        return evaluate(bound, Call(tool, {}))
     lacking = [field for field, keys in fields if not has_field(tool.schema, keys)]
     guards_nothing = lacking and not template.block and rule.when_missing == "deny"
     if not guards_nothing or rule.mode == "observe":
@@ -94,12 +82,12 @@ def unmatched(
     A tool name or glob that begins with the name of a connector that is present must match something among
     `every` tool, and a field must exist in at least one of the policy's `tools` that its rule matches.
     """
-    prefixes = tuple(name + "_" for name in connectors)
+    prefixes = tuple(name + joint for name in connectors for joint in "_*?")
     names = [tool.name for tool in every]
     for selector in _selectors(policy):
-        if names_tools(selector) and selector.text.startswith(prefixes):
-            if not any(matches(selector, tool) for tool in every):
-                yield selector.origin, f"no tool is called '{selector.text}'", selector.text, names
+        must_match = names_tools(selector) and selector.text.startswith(prefixes)
+        if must_match and not any(matches(selector, tool) for tool in every):
+            yield selector.origin, f"no tool is called '{selector.text}'", selector.text, names
     for rule in policy.rules:
         reached = [tool for tool in tools if any(matches(selector, tool) for selector in rule.selectors)]
         for field in fields_of(rule.template, rule.config) if reached else ():

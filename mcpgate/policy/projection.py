@@ -6,12 +6,15 @@ Only shown: arguments are checked against the tool's own schema, so that a refus
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mcpgate.policy.binding import Bound, BoundRule
-from mcpgate.policy.templates import describe
-from mcpgate.values import Json, Tool
+from mcpgate.places import Place
+from mcpgate.policy.binding import Bound
+from mcpgate.policy.fields import Keys, choices, keys_inside
+from mcpgate.policy.rule import BoundRule
+from mcpgate.policy.templates import at_most, describe, only
+from mcpgate.values import Json, Money, Tool
 
 
 def project(tool: Tool, bound: Bound) -> dict[str, Json]:
@@ -24,42 +27,83 @@ def project(tool: Tool, bound: Bound) -> dict[str, Json]:
 
 
 def _project_rule(tool: Tool, step: BoundRule, schema: dict[str, Json]) -> None:
-    must_be_given = not step.template.block and step.rule.when_missing == "deny"
-    if step.rule.template == "block_fields":
-        for _, keys in step.fields:
-            _remove(schema, keys)
-    elif step.rule.template == "max_amount" and tool.money is not None:
-        place = tool.money.amount[0]
-        line = "At most " + ", ".join(f"{limit} {name}" for name, limit in step.rule.config.items()) + "."
-        for subschema in _descend(schema, place.keys, require=False):
-            describe(subschema, line)
+    template, config = step.template, step.rule.config
+    if template.looks_at == "money" and tool.money is not None:
+        _project_money(tool.money, config, schema)
+    must_be_given = not template.block and step.rule.when_missing == "deny"
     for field, keys in step.fields:
-        for subschema in _descend(schema, keys, require=must_be_given):
-            if step.template.project is not None:
-                step.template.project({**step.rule.config, "field": field}, subschema)
+        if template.block and template.looks_at == "fields":
+            _remove(schema, keys)
+            continue
+        for place in _places(schema, keys, require=must_be_given):
+            opened = _opened(place, require=must_be_given) if template.looks_at == "values" else (place,)
+            for subschema in opened:
+                template.project({**config, "field": field}, subschema)
 
 
-def _descend(schema: dict[str, Any], keys: tuple[str, ...], *, require: bool) -> list[dict[str, Any]]:
-    """The schemas at a field, through lists; with `require`, each step on the way becomes required."""
+def _project_money(money: Money, limits: Mapping[str, Json], schema: dict[str, Json]) -> None:
+    """The largest of the limits, the currencies that have one, and a line with them all."""
+    line = "At most " + ", ".join(f"{limit} {name}" for name, limit in limits.items()) + "."
+    for subschema in _money_places(money.amount, schema):
+        at_most("maximum", "max")({"max": max(limits.values())}, subschema)
+        describe(subschema, line)
+    for subschema in _money_places(money.currency, schema):
+        only({"values": list(limits)}, subschema)
+
+
+def _money_places(places: tuple[Place, ...], schema: dict[str, Json]) -> Iterator[dict[str, Json]]:
+    """Where a figure is looked for first; it has to be given where it is looked for nowhere else."""
+    for place in _places(schema, places[0].keys, require=len(places) == 1):
+        yield from _opened(place, require=False)
+
+
+def _places(schema: Any, keys: Keys, *, require: bool) -> Iterator[dict[str, Any]]:
+    """The schemas at a field; with `require`, each step on the way becomes required."""
+    if not isinstance(schema, dict):
+        return
     if not keys:
-        return [schema]
-    if isinstance(schema.get("items"), dict):
-        if require:
-            schema["minItems"] = max(1, schema.get("minItems", 1))
-        return _descend(schema["items"], keys, require=require)
-    properties: dict[str, Any] = schema.get("properties", {})
-    extra = schema.get("additionalProperties")
-    if keys[0] not in properties and isinstance(extra, Mapping):
-        properties = {**properties, keys[0]: copy.deepcopy(extra)}
-        schema["properties"] = properties
-    if not isinstance(properties.get(keys[0]), dict):
-        return []
-    if require and keys[0] not in schema.get("required", ()):
-        schema["required"] = [*schema.get("required", ()), keys[0]]
-    return _descend(properties[keys[0]], keys[1:], require=require)
+        yield schema
+        return
+    for choice in choices(schema):
+        yield from _places(choice, keys, require=require)
+    if "items" in schema:
+        _fill(schema, require)
+        yield from _places(schema["items"], keys_inside(keys), require=require)
+    if keys[0] == "*":
+        for inner in (*schema.get("properties", {}).values(), schema.get("additionalProperties")):
+            yield from _places(inner, keys[1:], require=require)
+    elif (inner := _member(schema, keys[0])) is not None:
+        if require and keys[0] not in schema.get("required", ()):
+            schema["required"] = [*schema.get("required", ()), keys[0]]
+        yield from _places(inner, keys[1:], require=require)
 
 
-def _remove(schema: dict[str, Any], keys: tuple[str, ...]) -> None:
-    for parent in _descend(schema, keys[:-1], require=False):
-        holder = parent["items"] if isinstance(parent.get("items"), dict) else parent
-        holder.get("properties", {}).pop(keys[-1], None)
+def _member(schema: dict[str, Any], key: str) -> Json:
+    """The schema of an object's member; one of a map gets its own, so that it alone can be limited."""
+    extra = schema.get("additionalProperties", False)
+    if key not in schema.get("properties", {}) and extra is not False:
+        own = copy.deepcopy(extra) if isinstance(extra, dict) else {}
+        schema["properties"] = {**schema.get("properties", {}), key: own}
+    return schema.get("properties", {}).get(key)
+
+
+def _opened(schema: dict[str, Any], *, require: bool) -> Iterator[dict[str, Any]]:
+    """The schema of a list's elements instead of the list's."""
+    if not isinstance(schema.get("items"), dict):
+        yield schema
+        return
+    _fill(schema, require)
+    yield from _opened(schema["items"], require=require)
+
+
+def _fill(schema: dict[str, Any], require: bool) -> None:
+    if require:
+        schema["minItems"] = max(1, schema.get("minItems", 1))
+
+
+def _remove(schema: dict[str, Any], keys: Keys) -> None:
+    for parent in _places(schema, keys[:-1], require=False):
+        for holder in _opened(parent, require=False):
+            holder.get("properties", {}).pop(keys[-1], None)
+            if holder.get("additionalProperties", False) is not False:
+                describe(holder, f"Leave out {keys[-1]}.")

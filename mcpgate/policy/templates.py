@@ -1,7 +1,7 @@
 """The guardrail templates, as one table: name → check, configuration, projection, examples, documentation.
 
-Names and fields are those of the commercial product's published templates where it has them, so that its rules
-carry over unchanged.
+Names and fields are those of the commercial product's published templates where it has them, so that its
+rules carry over unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FIELD: Final[Schema] = {
     "pattern": r"^([^.\\]|\\.)+(\.([^.\\]|\\.)+)*$",
     "patternErrorMessage": "a field is a dotted path such as items.quantity",
 }
-_NUMBER: Final[Schema] = {"type": "number"}
+_NUMBER: Final[Schema] = {"type": "number", "minimum": -(2**53 - 1), "maximum": 2**53 - 1}
 _COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
 _VALUES: Final[Schema] = {"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}}
 _FIELDS: Final[Schema] = {"type": "array", "minItems": 1, "uniqueItems": True, "items": _FIELD}
@@ -38,33 +38,43 @@ def _config(**properties: Schema) -> Schema:
     }
 
 
+def _as_it_is(config: Mapping[str, Json], schema: Schema) -> None:
+    """Writes nothing: that the field is required, or gone, says it all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """One kind of guardrail.
 
-    `looks_at` says what its check is given: the values of `field`, of each of `fields` in turn, or the whole
-    call. A *block* passes where its field is missing; every other template with a field is a limit, which does
-    not. `project` writes the limit into the schema at the field, so that the model does not try in vain.
+    `looks_at` says what its check is given: all *values* at `field`, those in a list one by one; what stands
+    at `field` or at each of `fields` as it is; the *tool* alone, which is settled before any call; or the
+    *money* of a call. A *block* passes where its field is missing; every other template with a field is a
+    limit, which does not. `project` writes the limit into the schema at the field, so that the model does not
+    try in vain.
     """
 
     line: str
     check: Check
     config: Schema
-    looks_at: Literal["field", "fields", "call"]
+    looks_at: Literal["values", "field", "fields", "tool", "money"]
     allowed: Example
     denied: Example
     block: bool = False
-    project: Projection | None = None
+    project: Projection = _as_it_is
 
 
-def _at_most(keyword: str, key: str) -> Projection:
+def at_most(keyword: str, key: str) -> Projection:
+    """Writes an upper bound, unless the schema has a tighter one."""
+
     def project(config: Mapping[str, Json], schema: Schema) -> None:
         schema[keyword] = min(config[key], schema.get(keyword, config[key]))
 
     return project
 
 
-def _at_least(keyword: str, key: str) -> Projection:
+def at_least(keyword: str, key: str) -> Projection:
+    """Writes a lower bound, unless the schema has a tighter one."""
+
     def project(config: Mapping[str, Json], schema: Schema) -> None:
         schema[keyword] = max(config[key], schema.get(keyword, config[key]))
 
@@ -72,14 +82,16 @@ def _at_least(keyword: str, key: str) -> Projection:
 
 
 def _range(config: Mapping[str, Json], schema: Schema) -> None:
-    _at_least("minimum", "min")(config, schema)
-    _at_most("maximum", "max")(config, schema)
+    at_least("minimum", "min")(config, schema)
+    at_most("maximum", "max")(config, schema)
 
 
-def _only(config: Mapping[str, Json], schema: Schema) -> None:
+def only(config: Mapping[str, Json], schema: Schema) -> None:
+    """Writes the values that are allowed, less those that the schema does not take."""
     allowed: list[Json] = config["values"]
     known: list[Json] = schema.get("enum", allowed)
-    schema["enum"] = [value for value in known if any(checks.same(value, other) for other in allowed)] or allowed
+    left = [value for value in known if any(checks.same(value, other) for other in allowed)]
+    schema["enum"] = left or allowed
 
 
 def _not(config: Mapping[str, Json], schema: Schema) -> None:
@@ -103,25 +115,25 @@ TEMPLATES: Final[Mapping[str, Template]] = {
         "A number is at most max.",
         checks.within,
         _config(field=_FIELD, max=_NUMBER),
-        "field",
+        "values",
         allowed=({"field": "amount", "max": 50000}, {"amount": 50000}),
         denied=({"field": "amount", "max": 50000}, {"amount": 50001}),
-        project=_at_most("maximum", "max"),
+        project=at_most("maximum", "max"),
     ),
     "min_value": Template(
         "A number is at least min.",
         checks.within,
         _config(field=_FIELD, min=_NUMBER),
-        "field",
+        "values",
         allowed=({"field": "amount", "min": 100}, {"amount": 100}),
         denied=({"field": "amount", "min": 100}, {"amount": 99}),
-        project=_at_least("minimum", "min"),
+        project=at_least("minimum", "min"),
     ),
     "value_range": Template(
         "A number is from min to max.",
         checks.within,
         _config(field=_FIELD, min=_NUMBER, max=_NUMBER),
-        "field",
+        "values",
         allowed=({"field": "quantity", "min": 1, "max": 10}, {"quantity": 10}),
         denied=({"field": "quantity", "min": 1, "max": 10}, {"quantity": 0}),
         project=_range,
@@ -130,16 +142,16 @@ TEMPLATES: Final[Mapping[str, Template]] = {
         "A value is one of these, to the letter.",
         checks.one_of,
         _config(field=_FIELD, values=_VALUES),
-        "field",
+        "values",
         allowed=({"field": "currency", "values": ["usd", "eur"]}, {"currency": "eur"}),
         denied=({"field": "currency", "values": ["usd", "eur"]}, {"currency": "jpy"}),
-        project=_only,
+        project=only,
     ),
     "block_values": Template(
-        "A value is none of these, look-alikes and case aside.",
+        "A value is none of these; case, width and invisible characters aside.",
         checks.none_of,
         _config(field=_FIELD, values=_VALUES),
-        "field",
+        "values",
         allowed=({"field": "source", "values": ["tok_amex"]}, {"source": "tok_visa"}),
         denied=({"field": "source", "values": ["tok_amex"]}, {"source": "TOK_AMEX"}),
         block=True,
@@ -169,7 +181,7 @@ TEMPLATES: Final[Mapping[str, Template]] = {
         "field",
         allowed=({"field": "items", "max": 2}, {"items": [{}, {}]}),
         denied=({"field": "items", "max": 2}, {"items": [{}, {}, {}]}),
-        project=_at_most("maxItems", "max"),
+        project=at_most("maxItems", "max"),
     ),
     "max_amount": Template(
         "What a call moves is at most the limit of its currency; other currencies are denied.",
@@ -183,7 +195,7 @@ TEMPLATES: Final[Mapping[str, Template]] = {
             },
             "additionalProperties": _COUNT,
         },
-        "call",
+        "money",
         allowed=({"usd": 40000, "eur": 40000}, {"amount": 40000, "currency": "eur"}),
         denied=({"usd": 40000, "eur": 40000}, {"amount": 40001, "currency": "eur"}),
     ),
@@ -191,19 +203,20 @@ TEMPLATES: Final[Mapping[str, Template]] = {
         "No tool that deletes.",
         checks.not_delete,
         _config(),
-        "call",
+        "tool",
         allowed=({}, {}),
         denied=({}, {}),
         block=True,
     ),
 }
 
-LATER: Final = frozenset(
-    "keyword_block content_length require_prefix block_pattern allow_pattern block_urls secret_block allow_domains "
-    "block_domains allow_addresses block_addresses max_recipients block_external allow_prefix protect_branches "
-    "allow_repos block_mass_mentions deny_past_dates time_window max_duration rate_limit daily_quota repeat_block "
-    "budget pii_block".split()
-)
+_LATER: Final = """
+allow_addresses allow_domains allow_pattern allow_prefix allow_repos block_addresses block_domains
+block_external block_mass_mentions block_pattern block_urls budget content_length daily_quota deny_past_dates
+keyword_block max_duration max_recipients pii_block protect_branches rate_limit repeat_block require_prefix
+secret_block time_window
+"""
+LATER: Final = frozenset(_LATER.split())
 
 
 def entry_schema() -> Schema:
@@ -216,6 +229,6 @@ def entry_schema() -> Schema:
 def fields_of(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """The fields a rule looks at: one, several, or none."""
     looks_at = TEMPLATES[name].looks_at
-    if looks_at == "field":
-        return (config["field"],)
-    return tuple(config["fields"]) if looks_at == "fields" else ()
+    if looks_at == "fields":
+        return tuple(config["fields"])
+    return (config["field"],) if looks_at in ("values", "field") else ()

@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any
+import re
+from collections.abc import Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from mcpgate.places import parse_place
+from mcpgate.json_schema import compile_pattern
+from mcpgate.places import Place, parse_place
+from mcpgate.spec.auth import check_probe, read_auth
 from mcpgate.spec.check import check_shape
-from mcpgate.spec.params import check_pattern, read_params
-from mcpgate.spec.templates import parse_segments, parse_template, whole_placeholder
-from mcpgate.spec.tool import ENGINE_HEADERS, Context, read_headers, read_tool
+from mcpgate.spec.headers import ENGINE_HEADERS, read_headers
+from mcpgate.spec.params import cannot_be_text, read_params
+from mcpgate.spec.templates import parse_segments, parse_template
+from mcpgate.spec.tool import Context, read_tool
 from mcpgate.spec.yaml_text import Document, did_you_mean, load
-from mcpgate.values import Auth, Connector, Errors, Kind, Placeholder, Source, Template
+from mcpgate.values import Connector, Errors, Placeholder, Source, Template, Tool
+
+LANGUAGE: Final = 1
+_HOST: Final = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+(?::[0-9]+)?\Z|\[[0-9a-f:.]+\](?::[0-9]+)?\Z")
+_PORTS: Final = {"https": 443, "http": 80}
+
 
 def read_connector(name: str, data: bytes, source: Source) -> Connector:
     """Read a connector from its text; `name` is what messages call the file. Raises `SpecError`."""
     document = load(name, data)
-    shaped = check_shape(document, "connector")
-    if not shaped:
-        document.finish()
-    value = document.value
-    settings = _settings(document, value)
-    base_url = _base_url(document, value["base_url"], settings)
-    auth = _auth(document, value, settings)
-    _check_header_names(document, value, auth)
-    headers = read_headers(document, ("headers",), value.get("headers", {}), set(settings))
-    context = Context(document, value["connector"], frozenset(settings), value.get("pagination"))
-    tools = {tool: read_tool(context, tool, spec) for tool, spec in value["tools"].items()}
-    _check_probe(document, value)
+    value: dict[str, Any] = document.value
+    _check_language(document, value.get("language"))
+    check_shape(document, "connector")
+    given = _Given(document, value)
+    settings = given.settings()
+    base_url = _base_url(document, given("base_url", ""), settings)
+    auth = read_auth(document, given("auth"), settings) if given("auth") else None
+    taken = {given("idempotency", "").lower()} - {""}
+    if auth is not None and auth.type == "header":
+        taken.add(auth.name.lower())
+    _check_own_headers(document, given)
+    headers = read_headers(document, ("headers",), given("headers", {}), settings, taken=taken)
+    context = Context(
+        document,
+        connector=given("connector", ""),
+        settings=settings,
+        taken=taken,
+        credential=auth.name if auth is not None and auth.type == "query" else "",
+        encoding=given("encoding", "json"),
+        pagination=given("pagination"),
+    )
+    tools = given.tools(context)
+    if auth is not None and auth.probe:
+        check_probe(document, auth.probe, tools, value.get("tools", {}))
+    errors = _errors(given("errors", {}))
     document.finish()
     return Connector(
         name=value["connector"],
@@ -49,7 +72,7 @@ def read_connector(name: str, data: bytes, source: Source) -> Connector:
         timeout=float(value.get("timeout", 30)),
         private=tuple(value.get("private", ())),
         auth=auth,
-        errors=_errors(value.get("errors", {})),
+        errors=errors,
     )
 
 
@@ -61,125 +84,114 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _settings(document: Document, value: dict[str, Any]) -> dict[str, Any]:
-    settings = read_params(document, ("settings",), value.get("settings", {}))
+class _Given:
+    """The parts of a file that are of the right shape; a faulty one does not keep the others unread."""
+
+    def __init__(self, document: Document, value: Mapping[str, Any]) -> None:
+        self._document = document
+        self._value = value
+
+    def __call__(self, key: str, otherwise: Any = None) -> Any:
+        return self._value[key] if key in self._value and self._document.sound(key) else otherwise
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting as a full schema, an empty one where it could not be read."""
+        found = self._value.get("settings")
+        if not isinstance(found, dict) or self._document.sound("settings"):
+            return _settings(self._document, found or {})
+        return {name: {} for name in found}
+
+    def tools(self, context: Context) -> dict[str, Tool]:
+        """The tools, but for those that depend on a part that could not be read."""
+        tools = self._value.get("tools")
+        shared = self._document.sound("pagination")
+        return {
+            name: read_tool(context, name, spec)
+            for name, spec in (tools.items() if isinstance(tools, dict) else ())
+            if self._document.sound("tools", name) and (shared or "paginate" not in spec)
+        }
+
+
+def _check_language(document: Document, language: Any) -> None:
+    """A file for a newer mcpgate is told so, and nothing that follows from it."""
+    if isinstance(language, int) and language > LANGUAGE:
+        message = (
+            f"this file is newer: it is written in language {language}, and this mcpgate reads {LANGUAGE}"
+        )
+        document.add(("language",), message)
+        document.finish()
+
+
+def _settings(document: Document, specs: Mapping[str, Any]) -> dict[str, Any]:
+    settings = read_params(document, ("settings",), specs)
     for name, schema in settings.items():
         if "pattern" not in schema and "enum" not in schema:
             document.add(("settings", name), f"the setting '{name}' needs a pattern (or an enum)")
+        elif cannot_be_text(schema) or schema.get("type", "string") != "string":
+            document.add(("settings", name, "type"), f"the setting '{name}' is a text: type string")
+        elif document.sound("settings", name) and not _matches(schema):
+            document.add(("settings", name, "default"), "the default does not match the pattern in full")
     return settings
 
 
-def _base_url(document: Document, text: str, settings: dict[str, Any]) -> Template:
-    """The template of `base_url`; what is wrong with it is noted."""
-
-    def wrong(message: str) -> Template:
-        document.add(("base_url",), f"{message}: '{text}'")
-        return Template((text,))
-
-    try:
-        template = parse_template(text)
-        # placeholders become a letter, so that the rest can be judged as a URL
-        plain = "".join(part if isinstance(part, str) else "x" for part in template.parts)
-        url = urlsplit(plain)
-        host, port = url.hostname or "", url.port
-        parse_segments(url.path)
-    except ValueError as error:
-        return wrong(f"this is not a base_url ({error})")
-    for name in template.names:
-        if name not in settings:
-            return wrong(f"{{{name}}} is not a setting{did_you_mean(name, list(settings))}")
-    if any(isinstance(part, Placeholder) and part.slashes for part in template.parts):
-        return wrong("a setting stays inside its segment; write {name}")
-    if not plain.isascii():
-        return wrong("a host is written in ASCII (xn--…)")
-    if "@" in url.netloc:
-        return wrong("no user name or password in a base_url; auth says how the secret travels")
-    if url.query or url.fragment or plain.endswith(("?", "#")):
-        return wrong("a base_url has no query and no fragment")
-    if not host or "\\" in plain or any(char.isspace() for char in plain):
-        return wrong("this is not a base_url")
-    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(host)):
-        return wrong("a base_url is https (plain http only on loopback)")
-    if text.split("://")[0] != url.scheme or (port is None and url.netloc.endswith(":")):
-        return wrong("this is not a base_url")
-    return template
-
-
-def _auth(document: Document, value: dict[str, Any], settings: dict[str, Any]) -> Auth | None:
-    spec = value.get("auth")
-    if spec is None:
-        return None
-    secret = spec.get("secret", {})
-    if spec["type"] in ("header", "query") and "name" not in spec:
-        document.add(("auth",), f"auth of type {spec['type']} says the name it travels under")
-    if spec["type"] in ("bearer", "basic") and "name" in spec:
-        document.add(("auth", "name"), "a name is for auth of type header or query", at_key=True)
-    if "scheme" in spec and spec["type"] not in ("bearer", "header"):
-        document.add(("auth", "scheme"), "a scheme is for auth of type bearer or header", at_key=True)
-    if "username" in spec and spec["type"] != "basic":
-        document.add(("auth", "username"), "a username is for auth of type basic", at_key=True)
-    username = None
-    if "username" in spec:
-        username = Template((spec["username"],))
-        name = whole_placeholder(spec["username"])
-        if name is not None and name not in settings:
-            document.add(("auth", "username"), f"{{{name}}} is not a setting{did_you_mean(name, list(settings))}")
-        elif name is not None:
-            username = Template((Placeholder(name),))
-    kinds = secret.get("kinds", [{"match": secret["pattern"]}] if "pattern" in secret else [])
-    if "pattern" in secret and "kinds" in secret:
-        document.add(("auth", "secret", "pattern"), "give kinds or one pattern, not both", at_key=True)
-    for index, kind in enumerate(kinds):
-        where = ("auth", "secret", "kinds", index, "match") if "kinds" in secret else ("auth", "secret", "pattern")
-        check_pattern(document, where, kind["match"])
-        if "refuse" in kind and ("mode" in kind or "caution" in kind):
-            document.add(where[:-1], "a kind that is refused has no mode and no caution")
-    return Auth(
-        type=spec["type"],
-        name=spec.get("name", ""),
-        scheme=spec.get("scheme", "Bearer" if spec["type"] == "bearer" else ""),
-        username=username,
-        label=secret.get("label", "Secret"),
-        help=secret.get("help", ""),
-        kinds=tuple(Kind(**kind) for kind in kinds),
-        probe=spec.get("probe", ""),
+def _matches(schema: Mapping[str, Any]) -> bool:
+    pattern = schema.get("pattern", "")
+    return (
+        not pattern or "default" not in schema or bool(compile_pattern(pattern).fullmatch(schema["default"]))
     )
 
 
-def _check_header_names(document: Document, value: dict[str, Any], auth: Auth | None) -> None:
-    own = {value.get("idempotency", "").lower()} - {""}
-    if auth is not None and auth.type == "header":
-        own.add(auth.name.lower())
-        if auth.name.lower() in ENGINE_HEADERS - {"authorization"}:
-            document.add(("auth", "name"), f"'{auth.name}' is the engine's own header")
-    if value.get("idempotency", "").lower() in ENGINE_HEADERS:
-        document.add(("idempotency",), f"'{value['idempotency']}' is the engine's own header")
-    if value.get("retry", "").lower() == "set-cookie" or value.get("request_id", "").lower() == "set-cookie":
-        document.add((), "Set-Cookie is never read")
-    for name in value.get("headers", {}):
-        if name.lower() in own:
-            document.add(("headers", name), f"'{name}' is set by the engine", at_key=True)
+def _base_url(document: Document, text: str, settings: Mapping[str, Any]) -> Template:
+    """The template of `base_url`; what is wrong with it is noted."""
+    try:
+        template = parse_template(text)
+        fault = _base_url_fault(template, settings) if text else ""
+    except ValueError as error:
+        template, fault = Template((text,)), f"this is not a base_url ({error})"
+    if fault:
+        document.add(("base_url",), f"{fault}: '{text}'")
+    return template
 
 
-def _check_probe(document: Document, value: dict[str, Any]) -> None:
-    probe = value.get("auth", {}).get("probe")
-    if probe is None:
-        return
-    tool = value["tools"].get(probe)
-    if tool is None:
-        near = did_you_mean(probe, list(value["tools"]))
-        document.add(("auth", "probe"), f"there is no tool '{probe}'{near}")
-    elif tool["category"] != "read" or tool.get("safe"):
-        document.add(("auth", "probe"), f"a probe is a read; '{probe}' is not")
-    elif tool.get("required") or "{" in tool.get("request", "") or tool.get("exactly_one"):
-        document.add(("auth", "probe"), f"a probe has no required arguments; '{probe}' has")
+def _base_url_fault(template: Template, settings: Mapping[str, Any]) -> str:
+    for part in template.parts:
+        if isinstance(part, Placeholder) and part.name not in settings:
+            return f"{{{part.name}}} is not a setting{did_you_mean(part.name, list(settings))}"
+        if isinstance(part, Placeholder) and part.slashes:
+            return "a setting stays inside its segment; write {name}"
+    # placeholders become a letter, so that the rest can be judged as a URL
+    plain = "".join(part if isinstance(part, str) else "x" for part in template.parts)
+    url = urlsplit(plain)
+    scheme, _, rest = plain.partition("://")
+    if not plain.isascii():
+        return "a host is written in ASCII (xn--…)"
+    if "@" in url.netloc:
+        return "no user name or password in a base_url; auth says how the secret travels"
+    if url.query or url.fragment or plain.endswith(("?", "#")):
+        return "a base_url has no query and no fragment"
+    if scheme not in _PORTS or (scheme == "http" and not is_loopback(url.hostname or "")):
+        return "a base_url is https (plain http only on loopback)"
+    if rest.partition("/")[0] != url.netloc or not _HOST.match(url.netloc):
+        return "a host has lower-case letters, digits, dots and hyphens"
+    if url.port == _PORTS[scheme]:
+        return f"leave out the port {url.port}, which goes without saying"
+    parse_segments(url.path)
+    return ""
 
 
-def _errors(spec: dict[str, Any]) -> Errors:
-    def places(key: str) -> tuple[Any, ...]:
+def _check_own_headers(document: Document, given: _Given) -> None:
+    """The names of headers that the engine is to send or to read by itself."""
+    if given("idempotency", "").lower() in ENGINE_HEADERS:
+        document.add(("idempotency",), f"'{given('idempotency')}' is the engine's own header")
+    for key in ("retry", "request_id"):
+        if given(key, "").lower() == "set-cookie":
+            document.add((key,), "Set-Cookie is never read")
+
+
+def _errors(spec: Mapping[str, Any]) -> Errors:
+    def places(key: str) -> tuple[Place, ...]:
         found = spec.get(key, [])
         return tuple(parse_place(text) for text in ([found] if isinstance(found, str) else found))
 
     when = parse_place(spec["when"]) if "when" in spec else None
     return Errors(when, places("message"), places("code"), spec.get("hints", {}))
-

@@ -11,42 +11,43 @@ from mcpgate.spec.check import check_shape
 from mcpgate.spec.yaml_text import Document, Path, did_you_mean, load
 from mcpgate.values import Policy, Rule, Selector
 
-_COMMON = ("for", "mode", "reason", "when_missing")
-
 
 def read_policy(name: str, data: bytes) -> Policy:
     """Read a preset or policy from its text; `extends` is still to be resolved. Raises `SpecError`."""
     document = load(name, data)
-    if not check_shape(document, "policy"):
-        document.finish()
-    value = document.value
+    check_shape(document, "policy")
+    value: dict[str, Any] = document.value
     kinds = [kind for kind in ("preset", "policy") if kind in value]
     if len(kinds) != 1:
         document.add((), "say what this file is: `preset: NAME` or `policy: NAME`, one of them")
-        document.finish()
-    kind = kinds[0]
-    extends = value.get("extends", [])
-    if kind == "preset" and not extends and "allow" not in value:
+    if "preset" in value and "extends" not in value and "allow" not in value:
         document.add((), "a preset says what it allows (allow: [read]), or extends one that does")
-    policy = Policy(
-        name=value[kind],
-        kind="preset" if kind == "preset" else "policy",
-        description=" ".join(value.get("description", "").split()),
-        allow=_selectors(document, ("allow",), value["allow"]) if "allow" in value else None,
-        deny=_selectors(document, ("deny",), value.get("deny", [])),
-        rules=tuple(
-            rule
-            for index, entry in enumerate(value.get("guardrails", []))
-            for rule in _rules(document, ("guardrails", index), entry, value[kind])
-        ),
-        extends=tuple([extends] if isinstance(extends, str) else extends),
-    )
+    allow = _selectors(document, ("allow",), value["allow"]) if "allow" in value else None
+    deny = _selectors(document, ("deny",), value.get("deny", []))
+    entries = value.get("guardrails")
+    rules = [
+        rule
+        for index, entry in enumerate(entries if isinstance(entries, list) else ())
+        for rule in _rules(document, ("guardrails", index), entry, str(value.get(kinds[0])) if kinds else "")
+    ]
+    extends = value.get("extends", [])
+    extends = [extends] if isinstance(extends, str) else extends
+    if document.sound("extends") and not all(base.isprintable() for base in extends):
+        document.add(("extends",), "a preset's name or path has printable characters only")
     document.finish()
-    return policy
+    return Policy(
+        name=value[kinds[0]],
+        kind="preset" if kinds[0] == "preset" else "policy",
+        description=" ".join(value.get("description", "").split()),
+        allow=allow,
+        deny=deny,
+        rules=tuple(rules),
+        extends=tuple(extends),
+    )
 
 
 def unite(policy: Policy, bases: Sequence[Policy]) -> Policy:
-    """A policy with all that it extends: lists are united and every guardrail holds."""
+    """A policy with every one that it extends, directly or not: lists are united, every guardrail holds."""
     if not bases:
         return policy
     allows = [each.allow for each in (*bases, policy) if each.allow is not None]
@@ -62,7 +63,10 @@ def unite(policy: Policy, bases: Sequence[Policy]) -> Policy:
 
 
 def _selectors(document: Document, path: Path, texts: str | Sequence[str]) -> tuple[Selector, ...]:
-    listed = [(path, texts)] if isinstance(texts, str) else [((*path, i), text) for i, text in enumerate(texts)]
+    if not document.sound(*path):
+        return ()
+    listed: list[tuple[Path, str]] = [(path, texts)] if isinstance(texts, str) else []
+    listed = listed or [((*path, index), text) for index, text in enumerate(texts)]
     for where, text in listed:
         wrong = fault(text)
         if wrong is not None:
@@ -71,6 +75,8 @@ def _selectors(document: Document, path: Path, texts: str | Sequence[str]) -> tu
 
 
 def _rules(document: Document, path: Path, entry: dict[str, Any], policy: str) -> list[Rule]:
+    if not document.sound(*path):
+        return []
     selectors = _selectors(document, (*path, "for"), entry["for"])
     templates = [key for key in entry if key in TEMPLATES]
     if not templates:

@@ -49,8 +49,12 @@ def parse_request(text: str) -> RequestTemplate:
     method, path, query = match.groups()
     if method not in METHODS:
         raise ValueError(f"'{method}' is not one of {', '.join(METHODS)}")
-    segments = tuple(_parse_segment(segment) for segment in path[1:].split("/")) if path != "/" else ()
-    return RequestTemplate(method, segments, _parse_query(query or ""))
+    texts = path[1:].split("/") if path != "/" else []
+    # some APIs know /items/ and not /items: the empty last segment is kept
+    segments = [_parse_segment(text) for text in (texts if not texts or texts[-1] else texts[:-1])]
+    if len(segments) < len(texts):
+        segments.append(Template(()))
+    return RequestTemplate(method, tuple(segments), _parse_query(query or ""))
 
 
 def parse_segments(path: str) -> tuple[Template, ...]:
@@ -64,7 +68,9 @@ def _parse_segment(text: str) -> Template:
         raise ValueError(f"'{text}': one placeholder in a path segment")
     literal = "".join(part for part in template.parts if isinstance(part, str))
     if not template.parts:
-        raise ValueError("the path has an empty segment (two slashes, or one at the end)")
+        raise ValueError("the path has an empty segment (two slashes together)")
+    if text.startswith(":"):
+        raise ValueError(f"'{text}': a placeholder is written {{{text[1:]}}}")
     if not _LITERAL.match(literal):
         raise ValueError(f"'{text}': write characters outside a URL's own percent-encoded")
     if unquote(literal) in (".", "..") or "/" in unquote(literal) or "\\" in unquote(literal):
@@ -79,10 +85,12 @@ def _parse_query(text: str) -> tuple[tuple[str, Template], ...]:
     for pair in filter(None, text.split("&")):
         # a wire name may end in = itself only through {x}: DateSent>={after} is the name "DateSent>"
         name, _, value = pair.partition("=")
-        if not name or not _WIRE.match(pair):
+        if not name or not _WIRE.match(pair) or "{" in name:
             raise ValueError(f"'{pair}': a query is written name=value or name={{x}}, joined by &")
-        template = parse_template(unquote(value))
+        template = parse_template(value)
         if any(isinstance(part, Placeholder) and part.slashes for part in template.parts):
             raise ValueError(f"'{pair}': {{name...}} is for paths")
-        pairs.append((unquote(name), template))
+        # decoded only now: %7B is a brace that is sent, never a placeholder
+        parts = tuple(unquote(part) if isinstance(part, str) else part for part in template.parts)
+        pairs.append((unquote(name), Template(parts)))
     return tuple(pairs)

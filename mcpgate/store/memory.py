@@ -15,12 +15,15 @@ _KEPT: Final = 10_000
 
 
 class MemoryStore:
-    """Ledger and activity of one process: the latest ten thousand rows, and the entries of as many calls."""
+    """Ledger and activity of one process: the latest ten thousand rows, and the entries of as many calls.
+
+    `unknown` holds, by app, tool and arguments, the first row under the key of a call that may have acted.
+    """
 
     def __init__(self) -> None:
         self.entries: dict[str, tuple[Entry, ...]] = {}
         self.rows: deque[Row] = deque(maxlen=_KEPT)
-        self.latest: dict[tuple[str, str, str], Row] = {}
+        self.unknown: dict[tuple[str, str, str], Row] = {}
 
     @contextmanager
     def transaction(self) -> Iterator[MemoryTransaction]:
@@ -30,7 +33,7 @@ class MemoryStore:
         for step in transaction.steps:
             step()
         _keep_latest(self.entries)
-        _keep_latest(self.latest)
+        _keep_latest(self.unknown)
 
 
 def _keep_latest(table: dict[Any, Any]) -> None:
@@ -52,21 +55,30 @@ class MemoryTransaction:
 
     def settle(self, call: str, state: State) -> None:
         """Say what became of a call's entries."""
-        settled = tuple(dataclasses.replace(entry, state=state) for entry in self._store.entries.get(call, ()))
-        self.steps.append(lambda: self._store.entries.update({call: settled}))
+        self.steps.append(lambda: self._settle(call, state))
 
     def unknown_key(self, app: str, tool: str, args_hash: str, since: float) -> str:
-        """The idempotency key of the same call, made since then, whose outcome is unknown; empty: none."""
-        row = self._store.latest.get((app, tool, args_hash))
-        return row.key if row is not None and row.outcome == "unknown" and row.at >= since else ""
+        """The key of the same call, first used since then, that may have acted; empty: none."""
+        row = self._store.unknown.get((app, tool, args_hash))
+        return row.key if row is not None and row.at >= since else ""
 
     def write(self, row: Row) -> None:
         """Add a row to the activity."""
-        self.steps.append(lambda: self._store.rows.append(row))
-        if row.kind in ("started", "finished"):
-            self.steps.append(lambda: self._remember(row))
+        self.steps.append(lambda: self._write(row))
 
-    def _remember(self, row: Row) -> None:
-        same = (row.app, row.tool, row.args_hash)
-        self._store.latest.pop(same, None)
-        self._store.latest[same] = row
+    def _settle(self, call: str, state: State) -> None:
+        entries = self._store.entries.get(call, ())
+        if entries:
+            settled = tuple(dataclasses.replace(entry, state=state) for entry in entries)
+            self._store.entries[call] = settled
+
+    def _write(self, row: Row) -> None:
+        """A key's outcome stays unknown until a call under it succeeds: a failure may be the repeat's alone."""
+        self._store.rows.append(row)
+        same, unknown = (row.app, row.tool, row.args_hash), self._store.unknown
+        if row.kind != "finished" or not row.key:
+            return
+        if row.outcome == "succeeded" and same in unknown and unknown[same].key == row.key:
+            del unknown[same]
+        elif row.outcome == "unknown" and (same not in unknown or unknown[same].key != row.key):
+            unknown[same] = row

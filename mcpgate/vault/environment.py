@@ -44,7 +44,8 @@ class EnvironmentVault:
             raise CredentialError(f"There is no credential for {connector.title}.", hint + where)
         self._scrubber.learn(text)
         if not text.isascii() or not text.isprintable() or " " in text:
-            raise CredentialError(f"{name} holds spaces, line ends or characters that no key has.", "Paste it again.")
+            message = f"{name} holds spaces, line ends or characters that no key has."
+            raise CredentialError(message, "Paste it again.")
         known = self._known(connector.name) if connector.source.kind == "file" else None
         kind = _kind(known or connector, name, text)
         if known is not None:
@@ -59,29 +60,37 @@ class EnvironmentVault:
 
 def _kind(connector: Connector, name: str, text: str) -> Kind:
     """The first kind that the secret matches in full; raises `CredentialError` where none does."""
-    assert connector.auth is not None
-    kinds = connector.auth.kinds
+    kinds = connector.auth.kinds if connector.auth is not None else ()
     for kind in kinds:
         if compile_pattern(kind.match).fullmatch(text):
             if kind.refuse:
                 raise CredentialError(f"{name} is refused: {kind.refuse}", f"Set {name} to another one.")
             return kind
-    if kinds:
-        label = connector.auth.label
-        raise CredentialError(f"{name} does not look like what {connector.title} calls: {label}.", "Paste it again.")
+    if kinds and connector.auth is not None:
+        message = f"{name} does not look like what {connector.title} calls: {connector.auth.label}."
+        raise CredentialError(message, "Paste it again.")
     return Kind("")
 
 
 def _check_place(known: Connector, account: Account, kind: Kind, name: str) -> None:
-    """A file that bears a known name reaches the known origin, or loopback with a test key."""
-    own = str(known.base_url).split("/")[:3]
-    here = str(account.connector.base_url).split("/")[:3]
-    if own == here and known.auth == account.connector.auth:
-        return
+    """A file with a known name reaches the known origin in the known way, or loopback with a test key."""
+    own = "/".join(str(known.base_url).split("/")[:3])
+    here = "/".join(str(account.connector.base_url).split("/")[:3])
     if is_loopback(urlsplit(account.origin).hostname or "") and kind.mode == "test":
         return
+    if own != here:
+        fault = f"sends to {account.origin}: {name} goes only to {own} (a test key to loopback as well)"
+    elif _travel(known) != _travel(account.connector):
+        fault = f"sends {name} another way than that one does"
+    else:
+        return
     raise CredentialError(
-        f"{account.connector.source.path} bears the name of the connector {known.name}, but sends to {account.origin}: "
-        f"{name} goes only to {'/'.join(own)} (a test key to loopback as well).",
+        f"{account.connector.source.path} bears the name of the connector {known.name}, but {fault}.",
         "Give the file a connector name of its own.",
     )
+
+
+def _travel(connector: Connector) -> object:
+    """How a connector's secret travels, whatever it is called."""
+    auth = connector.auth
+    return auth and (auth.type, auth.name.lower(), auth.scheme, auth.username)

@@ -1,0 +1,70 @@
+"""A server that speaks bytes: for what no HTTP server would ever send."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterable
+from typing import Self
+
+WAIT = b"wait until the caller is gone"
+
+
+class RawServer:
+    """Answers the nth connection with the nth script: after each request's head its next bytes, then it closes.
+
+    `heads` are the request heads that came, by connection.
+    """
+
+    def __init__(self, *scripts: Iterable[bytes]) -> None:
+        self.heads: list[list[bytes]] = []
+        self._scripts = list(scripts)
+        self._closed = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        for script in self._scripts:
+            connection, _ = self._listener.accept()
+            with connection:
+                if self._closed:
+                    return
+                heads: list[bytes] = []
+                self.heads.append(heads)
+                try:
+                    self._converse(connection, script, heads)
+                except OSError:
+                    pass
+
+    def _converse(self, connection: socket.socket, script: Iterable[bytes], heads: list[bytes]) -> None:
+        for answer in script:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                received = connection.recv(65536)
+                if not received:
+                    return
+                head += received
+            heads.append(head)
+            if answer == WAIT:
+                while connection.recv(65536):
+                    pass
+            connection.sendall(answer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closed = True
+        while self._thread.is_alive():
+            # accept() is woken by nothing but a connection
+            socket.create_connection(("127.0.0.1", self.port)).close()
+            self._thread.join(0.1)
+        self._listener.close()
+
+
+def http(body: bytes = b"{}", status: str = "200 OK", headers: str = "") -> bytes:
+    """An answer in bytes, its length right."""
+    return f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
