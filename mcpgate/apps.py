@@ -50,7 +50,9 @@ class App:
         )
 
 
-def open_account(connector: Connector, settings: Mapping[str, str], *, live: bool = False) -> Account:
+def open_account(
+    connector: Connector, settings: Mapping[str, str], name: str = "default", *, live: bool = False
+) -> Account:
     """An account of a connector with its settings checked and its address filled in; raises `UsageError`."""
     checked = _check_settings(connector, settings)
     parts = connector.base_url.parts
@@ -62,7 +64,7 @@ def open_account(connector: Connector, settings: Mapping[str, str], *, live: boo
     empty = any(not checked[name] for name in connector.base_url.names)
     if empty or any(part in (".", "..") for part in re.split(r"[/\\]", unquote(url.path))):
         raise UsageError(f"The settings of {connector.name} leave an empty or a dot part in {base_url}.")
-    return Account(connector, base_url, f"{url.scheme}://{url.netloc}", checked, live=live)
+    return Account(connector, base_url, f"{url.scheme}://{url.netloc}", checked, name, live)
 
 
 def _check_settings(connector: Connector, given: Mapping[str, str]) -> dict[str, str]:

@@ -155,7 +155,7 @@ class Tool:
 
     @property
     def title(self) -> str:
-        """The name as people read it: `stripe_create_refund` is “Create refund”."""
+        """The name as people read it: `shop_create_refund` is “Create refund”."""
         return self.name.removeprefix(self.connector + "_").replace("_", " ").capitalize()
 
     @property

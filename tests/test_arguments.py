@@ -1,4 +1,4 @@
-"""Arguments made canonical and held against the tool's schema. Rows 1, 2, 7 and 8; properties over all of it."""
+"""Arguments made canonical and held against the tool's schema: rows 1, 2, 7 and 8, and properties."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ tools:
       lines:
         type: array
         items:
-          properties: { id: An id., unit: { type: string, default: piece }, size: { type: [integer, 'null'] } }
+          properties:
+            id: An id.
+            unit: { type: string, default: piece }
+            size: { type: [integer, 'null'] }
           required: [id]
       either: { anyOf: [{ type: integer }, { properties: { gt: { type: integer } } }] }
       start: { type: integer, default: 1 }
@@ -77,7 +80,10 @@ def check(arguments: dict[str, Any], tool: Tool = TOOL) -> dict[str, Any]:
         ({"map": {"a": None, "b": 1.0}}, {"map": {"b": 1}}),
         ({"tree": {"a": None, "b": [1.0, {"c": -0.0}]}}, {"tree": {"a": None, "b": [1, {"c": 0}]}}),
         ({"lines": [{"id": "x"}]}, {"lines": [{"id": "x", "unit": "piece"}]}),
-        ({"lines": [{"id": "x", "unit": None, "size": None}]}, {"lines": [{"id": "x", "size": None, "unit": "piece"}]}),
+        (
+            {"lines": [{"id": "x", "unit": None, "size": None}]},
+            {"lines": [{"id": "x", "size": None, "unit": "piece"}]},
+        ),
         ({"either": {"gt": 5.0}}, {"either": {"gt": 5}}),
         ({"either": {"gt": None}}, {"either": {}}),
         ({"start": None}, {}),
@@ -130,7 +136,7 @@ def test_the_arguments_that_came_in_are_left_alone() -> None:
         ({"lines": [{"id": "x", "idd": "y"}]}, "lines[0]: there is no argument 'idd'; did you mean 'id'?"),
         ({"either": {"lt": 5}}, 'either: {"lt": 5} fits none of the forms allowed here'),
         ({"lines": [{}]}, "lines[0]: id is missing"),
-        ({"lines": '[{"id": "x"}]'}, "lines: \"[{\\\"id\\\": \\\"x\\\"}]\" is not of type array"),
+        ({"lines": '[{"id": "x"}]'}, 'lines: "[{\\"id\\": \\"x\\"}]" is not of type array'),
         # row 8: texts that two readers read in two ways
         ({"name": "a\0b"}, "name: a text has no NUL character"),
         ({"name": "\ud83d"}, "name: a text has no lone surrogate"),
@@ -231,12 +237,16 @@ FITTING = some.fixed_dictionaries(
         "flag": some.booleans(),
         "tree": some.dictionaries(TEXTS, VALUES, max_size=3),
         "map": some.dictionaries(TEXTS, some.integers(-9, 9) | some.none(), max_size=3),
-        "lines": some.lists(some.fixed_dictionaries({"id": TEXTS}, optional={"size": some.none()}), max_size=2),
+        "lines": some.lists(
+            some.fixed_dictionaries({"id": TEXTS}, optional={"size": some.none()}), max_size=2
+        ),
         "either": some.integers(0, 9) | some.fixed_dictionaries({"gt": some.integers(0, 9)}),
     },
 )
 ARGUMENTS = FITTING | some.dictionaries(
-    some.sampled_from(["count", "ratio", "name", "list", "tree", "lines", "either", "gone"]), VALUES, max_size=4
+    some.sampled_from(["count", "ratio", "name", "list", "tree", "lines", "either", "gone"]),
+    VALUES,
+    max_size=4,
 )
 
 

@@ -104,7 +104,9 @@ def scrubber(*texts: str) -> Scrubber:
 
 
 def lower_hex(text: str) -> str:
-    return "".join(part.lower() if part.startswith("%") else part for part in quote(text, safe="").partition("%"))
+    return "".join(
+        part.lower() if part.startswith("%") else part for part in quote(text, safe="").partition("%")
+    )
 
 
 FORMS: dict[str, Callable[[str], str]] = {
@@ -138,7 +140,9 @@ def test_every_encoding_is_taken_out(form: str) -> None:
 @pytest.mark.parametrize("after", ["", "a", "ab", "abc"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
 @pytest.mark.parametrize("text", ["sk_test_4eC39HqLyjWDarjtT1zd", "Zq3>>>xY7???kL9~~~", "123456"])
-def test_base64_at_every_alignment(text: str, before: str, after: str, encode: Callable[[bytes], bytes]) -> None:
+def test_base64_at_every_alignment(
+    text: str, before: str, after: str, encode: Callable[[bytes], bytes]
+) -> None:
     """At most the one character on each side that the secret shares with its neighbours is left."""
     echoed = encode(f"{before}{text}{after}".encode()).decode()
     clean = scrubber(text).text(echoed)
@@ -163,7 +167,12 @@ def test_a_secret_that_was_cut_short_is_taken_out_as_well(length: int) -> None:
 
 def test_a_tree_is_scrubbed_in_keys_and_values() -> None:
     tree = {"a": ["x", {TEXT: f"<{TEXT}>"}], "n": 1, "b": None, "t": (TEXT, True)}
-    assert scrubber(TEXT).tree(tree) == {"a": ["x", {MASK: f"<{MASK}>"}], "n": 1, "b": None, "t": [MASK, True]}
+    assert scrubber(TEXT).tree(tree) == {
+        "a": ["x", {MASK: f"<{MASK}>"}],
+        "n": 1,
+        "b": None,
+        "t": [MASK, True],
+    }
     assert scrubber().tree(tree) is tree
 
 

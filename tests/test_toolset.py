@@ -70,7 +70,9 @@ def test_a_denied_tool_is_found_with_its_reason_and_an_unknown_one_is_not() -> N
     denied = toolset.find("shop_send_note").denied
     assert denied is not None
     assert denied.says == "shop_send_note is denied by the policy rules (deny: shop_send_note)"
-    with pytest.raises(UnknownToolError, match="^Unknown tool: shop_list_order; did you mean 'shop_list_orders'"):
+    with pytest.raises(
+        UnknownToolError, match=r"^Unknown tool: shop_list_order; did you mean 'shop_list_orders'"
+    ):
         toolset.find("shop_list_order")
     with pytest.raises(UnknownToolError) as raised:
         toolset.find("shop_sent_note")  # a tool that is denied is not offered as what was meant

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mcpgate import catalog
+from mcpgate import catalog, paths
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.errors import UsageError
 from mcpgate.policy.selectors import fault
+from mcpgate.secrets import Scrubber
 from mcpgate.spec.yaml_text import did_you_mean
 from mcpgate.toolset import Toolset, build_toolset
 from mcpgate.values import Connector, Policy, Selector
+from mcpgate.vault import Vault, os_keyring
+from mcpgate.vault.accounts import DEFAULT, UNCHOSEN, Accounts, check_name, said, source_of
+from mcpgate.vault.chosen import ChosenVault, is_set
+from mcpgate.vault.environment import EnvironmentVault
+from mcpgate.vault.keyring_vault import KeyringVault
+from mcpgate.vault.kinds import connect_command
 
 DEFAULT_PRESET = "read-only"
 
@@ -29,6 +37,7 @@ class Options:
     settings: tuple[str, ...] = ()
     sandbox: bool = False
     live: bool = False
+    accounts: tuple[str, ...] = ()
     files: list[Path] = field(default_factory=list, compare=False)
 
 
@@ -39,9 +48,11 @@ def open_toolset(options: Options) -> Toolset:
     if len(by_name) < len(connectors):
         raise UsageError("The same connector was given twice.", "Give each connector once.")
     presets = _presets(options, list(by_name))
-    settings = _settings(options.settings, connectors)
+    chosen = _accounts(options, list(by_name))
+    given = read_settings(options.settings, connectors)
+    settings = {name: _stored(by_name[name], chosen[name], given[name]) for name in by_name}
     grants = tuple(
-        Grant(open_account(connector, settings[name], live=options.live), presets[name])
+        Grant(open_account(connector, settings[name], chosen[name], live=options.live), presets[name])
         for name, connector in by_name.items()
     )
     return build_toolset(
@@ -54,32 +65,78 @@ def open_toolset(options: Options) -> Toolset:
     )
 
 
+def open_accounts() -> Accounts:
+    """The index of the accounts that were connected."""
+    return Accounts(paths.home() / "accounts.json")
+
+
+def connected_vault(scrubber: Scrubber) -> KeyringVault:
+    """The vault that `connect` keeps credentials in."""
+    return KeyringVault(open_accounts(), catalog.known_connector, scrubber, os_keyring.find_keyring)
+
+
+def open_vault(scrubber: Scrubber) -> Vault:
+    """The vault of a gateway: credentials that were connected, and those of the environment."""
+    environment = EnvironmentVault(os.environ, catalog.known_connector, scrubber)
+    return ChosenVault(os.environ, open_accounts(), environment, connected_vault(scrubber))
+
+
 def _presets(options: Options, connectors: list[str]) -> dict[str, Policy]:
-    """The preset of each connector: `--preset github=read-only` for one, a bare name for the rest."""
+    """The preset of each connector."""
+    hint = "One preset for each connector; write a preset that extends both, or CONNECTOR=PRESET."
+    chosen = _by_connector("preset", options.presets, connectors, DEFAULT_PRESET, hint)
+    loaded = {name: catalog.load_policy(name, "preset", options.files) for name in {*chosen.values()}}
+    return {connector: loaded[name] for connector, name in chosen.items()}
+
+
+def _accounts(options: Options, connectors: list[str]) -> dict[str, str]:
+    """The account of each connector."""
+    for text in options.accounts:
+        check_name(text.rpartition("=")[2])
+    hint = "One account for each connector: CONNECTOR=ACCOUNT."
+    return _by_connector("account", options.accounts, connectors, UNCHOSEN, hint)
+
+
+def _by_connector(
+    flag: str, texts: Iterable[str], connectors: list[str], default: str, hint: str
+) -> dict[str, str]:
+    """What a flag gives to each connector: `--preset github=read-only` for one, a bare name for the rest."""
     chosen: dict[str, str] = {}
     rest: list[str] = []
-    for text in options.presets:
-        connector, equals, preset = text.partition("=")
+    for text in texts:
+        connector, equals, name = text.partition("=")
         if not equals:
             rest.append(text)
         elif connector not in connectors:
             near = did_you_mean(connector, connectors)
-            raise UsageError(f"--preset {text}: the connector '{connector}' is not run here{near}")
+            raise UsageError(f"--{flag} {text}: the connector '{connector}' is not run here{near}")
         elif connector in chosen:
-            raise UsageError(f"--preset {text}: {connector} has a preset already ({chosen[connector]}).")
+            raise UsageError(f"--{flag} {text}: {connector} has a {flag} already ({chosen[connector]}).")
         else:
-            chosen[connector] = preset
+            chosen[connector] = name
     if len(rest) > 1:
-        hint = "One preset for each connector; write a preset that extends both, or CONNECTOR=PRESET."
-        raise UsageError(f"Two presets for the same connectors: {' and '.join(rest)}.", hint)
-    default = rest[0] if rest else DEFAULT_PRESET
-    loaded = {
-        name: catalog.load_policy(name, "preset", options.files) for name in {*chosen.values(), default}
-    }
-    return {connector: loaded[chosen.get(connector, default)] for connector in connectors}
+        raise UsageError(f"Two {flag}s for the same connectors: {' and '.join(rest)}.", hint)
+    return {connector: chosen.get(connector, rest[0] if rest else default) for connector in connectors}
 
 
-def _settings(texts: Iterable[str], connectors: list[Connector]) -> dict[str, dict[str, str]]:
+def _stored(connector: Connector, account: str, given: dict[str, str]) -> dict[str, str]:
+    """The settings that an account was connected with; flags may repeat them, and not change them."""
+    if account == UNCHOSEN and is_set(os.environ, connector.name):
+        return given
+    row = open_accounts().find(connector.name, account or DEFAULT)
+    if row is None or row.source != source_of(connector):
+        return given
+    stored = {name: text for name, text in row.settings.items() if name in connector.settings}
+    if {**stored, **given} != {**given, **stored}:
+        flags = " ".join(f"--setting {name}={text}" for name, text in given.items())
+        raise UsageError(
+            f"{connector.name}/{row.account} was connected with {said(stored)}, and not with {said(given)}.",
+            f"Connect that as an account of its own: {connect_command(connector)} --account NAME {flags}",
+        )
+    return {**given, **stored}
+
+
+def read_settings(texts: Iterable[str], connectors: list[Connector]) -> dict[str, dict[str, str]]:
     """`NAME=VALUE` for every connector that has the setting, `CONNECTOR.NAME=VALUE` for one."""
     found: dict[str, dict[str, str]] = {connector.name: {} for connector in connectors}
     for text in texts:

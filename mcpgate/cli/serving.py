@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
-from mcpgate import __version__, catalog, saved
-from mcpgate.cli.opening import Options, open_toolset
+from mcpgate import __version__, saved
+from mcpgate.cli.opening import Options, open_toolset, open_vault
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
 from mcpgate.engine.sandbox import sandbox_transport
@@ -15,7 +14,6 @@ from mcpgate.secrets import Scrubber, Secret
 from mcpgate.store.memory import MemoryStore
 from mcpgate.toolset import Toolset
 from mcpgate.values import Account
-from mcpgate.vault.environment import EnvironmentVault
 
 
 def serve(words: Sequence[str], options: Options) -> int:
@@ -40,7 +38,7 @@ def build_gateway(options: Options, toolset: Toolset) -> Gateway:
         connectors = [grant.connector for grant in toolset.app.grants]
         client = Client(_no_credential, sandbox_transport(connectors))
     else:
-        client = Client(EnvironmentVault(os.environ, catalog.known_connector, scrubber).open)
+        client = Client(open_vault(scrubber).open)
     return Gateway(toolset, HTTPBackend(client), MemoryStore(), scrubber)
 
 

@@ -20,7 +20,7 @@ from mcpgate.spec.yaml_text import Document, did_you_mean, load
 from mcpgate.values import Connector, Errors, Placeholder, Source, Template, Tool
 
 LANGUAGE: Final = 1
-_HOST: Final = re.compile(r"(?:[a-z0-9_-]+\.)*[a-z0-9_-]+(?::[0-9]+)?\Z|\[[0-9a-f:.]+\](?::[0-9]+)?\Z")
+_HOST: Final = re.compile(r"((?:[a-z0-9_-]+\.)*[a-z0-9_-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]*)?\Z")
 _PORTS: Final = {"https": 443, "http": 80}
 
 

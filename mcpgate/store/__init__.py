@@ -22,7 +22,7 @@ class Transaction(Protocol):
         ...
 
     def unknown_key(self, app: str, tool: str, args_hash: str, since: float) -> str:
-        """The idempotency key of the same call, made since then, whose outcome is unknown; empty: none."""
+        """The key of the same call, first used since then, that may have acted; empty: none."""
         ...
 
     def write(self, row: Row) -> None:

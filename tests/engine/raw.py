@@ -29,6 +29,7 @@ class RawServer:
     def _serve(self) -> None:
         for script in self._scripts:
             connection, _ = self._listener.accept()
+            connection.settimeout(10)
             with connection:
                 if self._closed:
                     return

@@ -154,7 +154,7 @@ def test_nobody_listens(spec: str) -> None:
     assert "not known" not in outcome.text
 
 
-@pytest.mark.parametrize("origin", ["https://a..example", f"https://{'a' * 64}.example", "https://"])
+@pytest.mark.parametrize("origin", ["https://a..example", f"https://{'a' * 64}.example"])
 def test_a_host_that_no_name_service_takes(origin: str) -> None:
     with Rig(tool(POST, "https://h")) as rig:
         rig.account = dataclasses.replace(rig.account, base_url=origin, origin=origin)

@@ -137,7 +137,9 @@ def judge(
     return decide(entry.bound, Call(entry.tool, canonical, before))
 
 
-def reason(holder: App | Toolset, tool: str, arguments: Mapping[str, Any] | None = None, **rest: Any) -> Finding:
+def reason(
+    holder: App | Toolset, tool: str, arguments: Mapping[str, Any] | None = None, **rest: Any
+) -> Finding:
     """Why a call is denied."""
     decision = judge(holder, tool, arguments, **rest)
     assert decision.verdict != "allow", decision

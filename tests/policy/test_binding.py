@@ -1,4 +1,4 @@
-"""What is settled when a policy meets the tools: typos that would unguard, limits without their field, extends."""
+"""What is settled when policies meet tools: typos that would unguard, limits without a field, extends."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def listed(holder: App) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("deny: [shop_delete_ordr]", "no tool is called 'shop_delete_ordr'; did you mean 'shop_delete_order'?"),
+        (
+            "deny: [shop_delete_ordr]",
+            "no tool is called 'shop_delete_ordr'; did you mean 'shop_delete_order'?",
+        ),
         ("allow: [shop_lst_orders]", "no tool is called 'shop_lst_orders'; did you mean 'shop_list_orders'?"),
         ("deny: [shop_refnd_*]", "no tool is called 'shop_refnd_*'"),
         ("deny: ['shop*_refnd']", "no tool is called 'shop*_refnd'"),
@@ -91,7 +94,12 @@ def test_every_problem_is_told_at_once() -> None:
 
 def test_a_limit_denies_a_tool_without_its_field_and_does_not_list_it() -> None:
     holder = guarded("{ for: write, max_value: { field: amount, max: 50 } }")
-    assert listed(holder) == ["shop_list_orders", "shop_create_order", "shop_create_refund", "shop_delete_order"]
+    assert listed(holder) == [
+        "shop_list_orders",
+        "shop_create_order",
+        "shop_create_refund",
+        "shop_delete_order",
+    ]
     found = reason(holder, "shop_send_note", {"text": "x"})
     assert found.says == "shop_send_note has no field amount, which max_value must guard"
     assert (found.rule, found.field) == ("max_value", "amount")
@@ -146,7 +154,11 @@ def test_a_grants_preset_sees_that_grants_tools_only() -> None:
     read = "preset: r\nallow: [read]\n"
     assert listed(both(EVERYTHING, read))[-1] == "bank_list_accounts"
     assert len(listed(both(EVERYTHING, read))) == 7
-    assert listed(both(read, EVERYTHING)) == ["shop_list_orders", "bank_list_accounts", "bank_create_transfer"]
+    assert listed(both(read, EVERYTHING)) == [
+        "shop_list_orders",
+        "bank_list_accounts",
+        "bank_create_transfer",
+    ]
 
 
 def test_a_preset_may_name_tools_that_run_under_another_one() -> None:
@@ -160,7 +172,8 @@ def test_a_preset_may_name_tools_that_run_under_another_one() -> None:
 
 
 def test_account_wide_rules_see_every_connector() -> None:
-    rules = "guardrails:\n  - { for: [shop_create_order, bank_create_transfer], max_value: { field: amount, max: 5 } }\n"
+    both_tools = "[shop_create_order, bank_create_transfer]"
+    rules = f"guardrails:\n  - {{ for: {both_tools}, max_value: {{ field: amount, max: 5 }} }}\n"
     holder = both(EVERYTHING, EVERYTHING, rules)
     assert reason(holder, *order(amount=6)).layer == "account"
     assert reason(holder, "bank_create_transfer", {"amount": 6}).layer == "account"
@@ -202,7 +215,9 @@ def test_presets_by_connector(files: Path, presets: tuple[str, ...], writes: lis
     assert [tool.name for tool in open_tools if tool.category != "read"] == writes
 
 
-@pytest.mark.parametrize("presets", [("transact", "read-only"), ("bnk=transact",), ("bank=transact", "bank=read-only")])
+@pytest.mark.parametrize(
+    "presets", [("transact", "read-only"), ("bnk=transact",), ("bank=transact", "bank=read-only")]
+)
 def test_presets_that_cannot_be_told_apart_are_refused(files: Path, presets: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
         open_toolset(Options((str(files / "shop.yaml"), str(files / "bank.yaml")), presets=presets))

@@ -186,7 +186,12 @@ def test_a_denial_in_words_and_in_structure() -> None:
 @pytest.mark.parametrize(
     ("guardrail", "arguments", "says", "passes"),
     [
-        ("min_value: { field: amount, min: 5 }", {"amount": 4}, "amount 4 is under the limit of 5", "5 ≤ amount"),
+        (
+            "min_value: { field: amount, min: 5 }",
+            {"amount": 4},
+            "amount 4 is under the limit of 5",
+            "5 ≤ amount",
+        ),
         (
             "value_range: { field: amount, min: 5, max: 7 }",
             {"amount": 8},
@@ -205,7 +210,12 @@ def test_a_denial_in_words_and_in_structure() -> None:
             'note "X" is blocked',
             "note other than x",
         ),
-        ("required_fields: { fields: [note] }", {}, "note is missing, and required_fields guards it", "give note"),
+        (
+            "required_fields: { fields: [note] }",
+            {},
+            "note is missing, and required_fields guards it",
+            "give note",
+        ),
         ("block_fields: { fields: [note] }", {"note": "a"}, "note may not be given", "leave out note"),
         (
             "max_items: { field: tags, max: 1 }",
@@ -237,7 +247,9 @@ def test_a_denial_says_what_and_what_would_pass(
 
 def test_a_denial_that_asks_says_that_it_would_ask() -> None:
     found = reason(app(CAP + "    mode: ask\n"), *order(amount=70))
-    assert explain(found).startswith("Denied by max_value, which asks a person first (approvals are not built yet)")
+    assert explain(found).startswith(
+        "Denied by max_value, which asks a person first (approvals are not built yet)"
+    )
 
 
 def test_what_the_agent_sent_does_not_come_back_at_length() -> None:
@@ -315,7 +327,9 @@ def test_more_policy_never_allows_more(
 
 
 @given(some.lists(ENTRIES, max_size=4), some.randoms(), CALLS)
-def test_the_order_of_rules_never_matters(entries: list[str], chance: Any, call: tuple[str, dict[str, Any]]) -> None:
+def test_the_order_of_rules_never_matters(
+    entries: list[str], chance: Any, call: tuple[str, dict[str, Any]]
+) -> None:
     shuffled = list(entries)
     chance.shuffle(shuffled)
     first, second = (app("guardrails:\n" + "".join(each)) if each else app() for each in (entries, shuffled))

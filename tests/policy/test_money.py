@@ -85,7 +85,9 @@ def test_many_amounts_are_added_and_one_that_is_not_said_is_unknown(
         ({"amount": 400}, {"currency": {"code": "usd"}}, False),
     ],
 )
-def test_what_the_arguments_do_not_say_stands_in_before(arguments: dict[str, Any], before: Any, passes: bool) -> None:
+def test_what_the_arguments_do_not_say_stands_in_before(
+    arguments: dict[str, Any], before: Any, passes: bool
+) -> None:
     decision = judge(REFUNDS, "shop_create_refund", {"order": "o", **arguments}, before=before)
     assert (decision.verdict == "allow") is passes
 
@@ -93,8 +95,16 @@ def test_what_the_arguments_do_not_say_stands_in_before(arguments: dict[str, Any
 @pytest.mark.parametrize(
     ("arguments", "says", "field"),
     [
-        ({"amount": 1}, "the currency of this call is not known, and what cannot be decided is denied", "currency"),
-        ({"currency": "usd"}, "the amount of this call is not known, and what cannot be decided is denied", "amount"),
+        (
+            {"amount": 1},
+            "the currency of this call is not known, and what cannot be decided is denied",
+            "currency",
+        ),
+        (
+            {"currency": "usd"},
+            "the amount of this call is not known, and what cannot be decided is denied",
+            "amount",
+        ),
         ({"amount": 1, "currency": "chf"}, 'no limit is set for "chf"', "currency"),
     ],
 )
@@ -109,7 +119,8 @@ def test_when_missing_does_not_make_the_unknown_known() -> None:
 
 
 @pytest.mark.parametrize(
-    "limits", ["{}", "{ USD: 5 }", "{ dollars: 5 }", "{ usd: -1 }", "{ usd: 1.5 }", "{ usd: '5' }", "{ usd: true }"]
+    "limits",
+    ["{}", "{ USD: 5 }", "{ dollars: 5 }", "{ usd: -1 }", "{ usd: 1.5 }", "{ usd: '5' }", "{ usd: true }"],
 )
 def test_limits_that_are_none_are_refused_when_the_file_is_read(limits: str) -> None:
     with pytest.raises(SpecError):

@@ -95,7 +95,11 @@ def test_a_blocked_field_is_gone() -> None:
 
 def test_money_is_shown_as_largest_limit_currencies_and_a_line() -> None:
     schema = shown("max_amount: { usd: 40000, jpy: 500 }")
-    assert at(schema, "amount") == {"type": "integer", "maximum": 40000, "description": "At most 40000 usd, 500 jpy."}
+    assert at(schema, "amount") == {
+        "type": "integer",
+        "maximum": 40000,
+        "description": "At most 40000 usd, 500 jpy.",
+    }
     assert at(schema, "currency")["enum"] == ["usd", "jpy"]
     assert schema["required"] == ["amount", "currency"]
 

@@ -1,4 +1,4 @@
-"""The shipped presets and the recipes of the documentation over the shipped connector, and who attacks them."""
+"""The shipped presets and the recipes over the shipped connector, and tricks that are tried on them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,23 @@ from mcpgate.toolset import Toolset, build_toolset
 from mcpgate.values import Request
 from tests.policy.shop import policy
 
-READS = """stripe_list_customers stripe_get_customer stripe_list_charges stripe_list_invoices stripe_get_invoice
-stripe_list_subscriptions stripe_list_products stripe_get_balance""".split()
-WRITES = """stripe_create_customer stripe_create_charge stripe_create_invoice stripe_create_subscription
-stripe_create_product""".split()
+READS = [
+    "stripe_list_customers",
+    "stripe_get_customer",
+    "stripe_list_charges",
+    "stripe_list_invoices",
+    "stripe_get_invoice",
+    "stripe_list_subscriptions",
+    "stripe_list_products",
+    "stripe_get_balance",
+]
+WRITES = [
+    "stripe_create_customer",
+    "stripe_create_charge",
+    "stripe_create_invoice",
+    "stripe_create_subscription",
+    "stripe_create_product",
+]
 
 CAP_CHARGES = """
 guardrails:
@@ -82,11 +95,17 @@ def test_read_only_shows_8_tools() -> None:
 def test_transact_shows_13_tools_and_takes_nothing_back() -> None:
     tools = toolset("transact")
     assert listed(tools) == READS + WRITES
-    for name, selector in (("stripe_create_refund", "effect:reversal"), ("stripe_cancel_subscription", "delete")):
+    for name, selector in (
+        ("stripe_create_refund", "effect:reversal"),
+        ("stripe_cancel_subscription", "delete"),
+    ):
         # refused before its arguments are looked at
         with pytest.raises(DeniedError) as raised:
             plan(tools, name, {"nonsense": float("nan")})
-        assert raised.value.message == f"Denied by preset: {name} is denied by the preset transact (deny: {selector})."
+        assert (
+            raised.value.message
+            == f"Denied by preset: {name} is denied by the preset transact (deny: {selector})."
+        )
 
 
 def test_full_access_shows_all_15() -> None:
@@ -110,7 +129,9 @@ def test_capped_charges() -> None:
 def test_the_billing_bot_of_the_documentation_as_far_as_it_can_be_said(tmp_path: Any) -> None:
     path = tmp_path / "billing-bot.yaml"
     path.write_text(BILLING_BOT.lstrip())
-    decision = plan(toolset(str(path)), "stripe_create_charge", {"amount": 45000, "currency": "usd", "source": "t"})
+    decision = plan(
+        toolset(str(path)), "stripe_create_charge", {"amount": 45000, "currency": "usd", "source": "t"}
+    )
     observed = [step for step in decision.decision.trace if step.verdict == "observe"]
     assert [step.reason for step in observed] == ["Over 400 a person should look first."]
     assert observed[0].says == "45000 usd (450.00 USD) is over the limit of 40000 usd (400.00 USD)"
@@ -254,5 +275,7 @@ def pairs(request: Request) -> list[tuple[str, str]]:
 def test_a_refund_whose_sum_is_not_known_is_denied(arguments: dict[str, Any]) -> None:  # row 4
     """Without an amount all is refunded, and no currency is said: until it is looked up, it is unknown."""
     rules = "guardrails:\n  - { for: effect:money_out, max_amount: { usd: 50000 } }\n"
-    with pytest.raises(DeniedError, match="^Denied by max_amount: the (amount|currency) of this call is not known"):
+    with pytest.raises(
+        DeniedError, match=r"^Denied by max_amount: the (amount|currency) of this call is not known"
+    ):
         plan(toolset("full-access", rules), "stripe_create_refund", arguments)

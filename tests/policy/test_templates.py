@@ -32,7 +32,7 @@ def example_app(name: str, config: Mapping[str, Any], arguments: Mapping[str, An
     params = {key: shapes[type(value)] for key, value in arguments.items()}
     params |= {field: {"type": "string"} for field in fields if field not in params}
     deletes = name == "block_delete"
-    tool = {
+    tool: dict[str, Any] = {
         "description": "Does it.",
         "category": "delete" if deletes else "write",
         "request": f"{'DELETE' if deletes else 'POST'} /it",

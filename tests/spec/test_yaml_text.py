@@ -69,7 +69,7 @@ tools:
         "shop.yaml:5:12",
         "shop.yaml:6:15",
         "shop.yaml:7:11",
-        "shop.yaml:10:63",
+        "shop.yaml:10:56",
     ]
 
 

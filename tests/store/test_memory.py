@@ -13,7 +13,15 @@ from mcpgate.store.memory import MemoryStore
 
 DAY = 24 * 3600.0
 BASE = Row(
-    at=1000.0, kind="finished", call="c1", app="a", grant="g", tool="t", args_hash="h", decision="allow", key="k1"
+    at=1000.0,
+    kind="finished",
+    call="c1",
+    app="a",
+    grant="g",
+    tool="t",
+    args_hash="h",
+    decision="allow",
+    key="k1",
 )
 
 
@@ -39,7 +47,9 @@ def test_a_call_has_an_entry_for_its_use_and_one_for_each_effect() -> None:
     assert {(entry.call, entry.state, entry.at) for entry in found} == {("c1", "reserved", 1.0)}
 
 
-@pytest.mark.parametrize(("fate", "state"), [("succeeded", "settled"), ("failed", "released"), ("unknown", "unknown")])
+@pytest.mark.parametrize(
+    ("fate", "state"), [("succeeded", "settled"), ("failed", "released"), ("unknown", "unknown")]
+)
 def test_settling_a_call_settles_all_its_entries(fate: str, state: str) -> None:
     store = MemoryStore()
     with store.transaction() as transaction:
@@ -63,10 +73,15 @@ def test_reserving_and_settling_in_one_transaction_loses_nothing() -> None:
 
 def test_an_exception_undoes_a_transaction() -> None:
     store = MemoryStore()
-    with pytest.raises(RuntimeError), store.transaction() as transaction:
-        transaction.reserve(entries(1.0, "a", "g", "t", "c1", "h", []))
-        transaction.write(row(outcome="unknown"))
-        raise RuntimeError
+
+    def broken() -> None:
+        with store.transaction() as transaction:
+            transaction.reserve(entries(1.0, "a", "g", "t", "c1", "h", []))
+            transaction.write(row(outcome="unknown"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        broken()
     assert not store.entries
     assert not store.rows
     assert not key(store)

@@ -1,0 +1,116 @@
+"""Where each attack of the threat table is tried: every row has its tests, and they are still there."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+
+ROWS: dict[int, str] = {
+    1: """policy/test_recipes.py::test_a_trick_is_refused_or_sent_exactly_as_it_was_checked
+        test_arguments.py::test_what_is_refused_and_how_it_is_said test_arguments.py::test_one_canonical_value
+        test_arguments.py::test_what_passes_is_canonical_already""",
+    2: """policy/test_recipes.py::test_a_trick_is_refused_or_sent_exactly_as_it_was_checked
+        policy/test_money.py::test_an_amount_against_the_limit_of_its_currency
+        test_arguments.py::test_what_is_refused_and_how_it_is_said
+        test_arguments.py::test_what_passes_is_strict_json_with_safe_integers""",
+    3: """policy/test_recipes.py::test_a_trick_is_refused_or_sent_exactly_as_it_was_checked
+        policy/test_money.py::test_an_amount_against_the_limit_of_its_currency
+        test_money.py::test_an_amount_has_the_decimals_of_its_currency""",
+    4: """policy/test_fields.py::test_a_limit_needs_its_field_in_every_place
+        policy/test_money.py::test_many_amounts_are_added_and_one_that_is_not_said_is_unknown
+        policy/test_money.py::test_what_the_arguments_do_not_say_stands_in_before
+        policy/test_recipes.py::test_a_refund_whose_sum_is_not_known_is_denied""",
+    6: """policy/test_recipes.py::test_rules_bind_to_effects_and_not_to_names
+        policy/test_recipes.py::test_a_trick_is_refused_or_sent_exactly_as_it_was_checked
+        connectors/test_stripe.py::test_every_parameter_is_offered_or_left_out_for_a_reason
+        spec/test_keys.py::test_a_misused_key_is_told_once_and_in_plain_words""",
+    7: """policy/test_recipes.py::test_a_trick_is_refused_or_sent_exactly_as_it_was_checked
+        test_arguments.py::test_what_is_refused_and_how_it_is_said
+        test_arguments.py::test_depth_is_bounded_before_anything_recursive_sees_it
+        test_arguments.py::test_size_is_bounded_in_bytes
+        spec/test_params.py::test_objects_are_closed_at_every_depth_and_stay_so_when_narrowed""",
+    8: """policy/test_recipes.py::test_a_trick_is_refused_or_sent_exactly_as_it_was_checked
+        test_arguments.py::test_what_is_refused_and_how_it_is_said
+        server/test_lines.py::test_hostile_text_is_refused""",
+    9: """policy/test_templates.py::test_a_blocked_word_is_known_in_disguise
+        policy/test_templates.py::test_a_template_on_what_it_may_meet
+        policy/test_recipes.py::test_a_trick_is_refused_or_sent_exactly_as_it_was_checked
+        engine/test_request.py::test_row_10_a_path_value_that_is_refused""",
+    10: """engine/test_request.py::test_row_10_a_path_value_that_is_refused
+        engine/test_request.py::test_row_10_whatever_the_value_the_server_sees_the_template
+        engine/test_request.py::test_row_10_the_built_url_is_held_against_its_template
+        engine/test_request.py::test_row_10_a_header_takes_no_line_end""",
+    11: """engine/test_encoding.py::test_row_11_a_key_with_brackets_is_refused
+        engine/test_encoding.py::test_row_11_a_text_stays_inside_its_pair
+        engine/test_official_client.py::test_any_tree_is_encoded_alike
+        policy/test_recipes.py::test_a_trick_is_refused_or_sent_exactly_as_it_was_checked""",
+    12: """engine/test_client.py::test_row_12_a_redirect_is_not_followed
+        spec/test_connector.py::test_an_address_that_is_refused
+        test_apps.py::test_a_setting_in_the_host_is_one_label
+        test_apps.py::test_a_setting_in_the_path_stays_in_its_segment""",
+    13: """test_secrets.py::test_a_secret_never_shows_itself test_secrets.py::test_every_encoding_is_taken_out
+        test_secrets.py::test_a_traceback_with_every_variable_does_not_show_it
+        test_secrets.py::test_base64_at_every_alignment
+        test_secrets.py::test_a_secret_that_was_cut_short_is_taken_out_as_well
+        test_gateway.py::test_a_secret_in_a_reply_goes_nowhere
+        test_gateway.py::test_whatever_breaks_is_said_and_leaks_nothing
+        test_gateway.py::test_an_api_that_echoes_the_credential_learns_nothing_to_the_agent""",
+    16: "cli/test_call.py::test_a_live_key_runs_only_with_live",
+    18: """policy/test_decide.py::test_a_rule_that_breaks_denies
+        policy/test_binding.py::test_a_typo_that_would_unguard_is_an_error
+        policy/test_money.py::test_a_bound_that_bounds_nothing_is_refused
+        test_gateway.py::test_whatever_breaks_is_said_and_leaks_nothing
+        spec/test_keys.py::test_a_misused_key_is_told_once_and_in_plain_words""",
+    19: """engine/test_client.py::test_row_19_a_huge_reply_is_left_alone
+        engine/test_response.py::test_row_19_the_deepest_reply_that_is_read
+        test_arguments.py::test_many_faults_are_told_in_few_words
+        spec/test_params.py::test_a_parameter_that_cannot_be_checked_or_listed_is_refused""",
+    20: """test_gateway.py::test_an_unknown_call_repeated_reuses_its_key
+        test_gateway.py::test_a_backend_that_breaks_after_sending_leaves_the_call_unknown_under_its_key
+        store/test_memory.py::test_the_key_of_a_call_that_may_have_acted
+        engine/test_response.py::test_row_20_an_error_of_a_write_bears_its_key
+        test_standins.py::test_a_charge_whose_outcome_is_unknown_can_be_repeated_without_harm""",
+    21: """spec/test_yaml_loader.py::test_hostile_yaml_is_refused_with_its_place
+        spec/test_yaml_loader.py::test_the_crash_of_the_c_loader_is_real_and_kept_out""",
+    22: """spec/test_keys.py::test_a_misused_key_is_told_once_and_in_plain_words
+        spec/test_params.py::test_a_parameter_that_cannot_be_checked_or_listed_is_refused""",
+    26: """server/test_stdio.py::test_a_stray_print_does_not_reach_the_client
+        server/test_stdio.py::test_a_child_does_not_read_the_clients_messages""",
+    27: """engine/test_response.py::test_row_27_what_came_is_not_what_was_due
+        engine/test_client.py::test_row_27_bytes_that_are_not_http""",
+    28: """engine/test_client.py::test_row_28_a_byte_at_a_time_for_ever
+        engine/test_client.py::test_row_28_all_attempts_share_one_deadline
+        engine/test_client.py::test_row_28_a_wait_beyond_what_is_left_is_told""",
+    29: "engine/test_official_client.py::test_the_same_request",
+    30: """engine/test_client.py::test_row_30_what_is_sent_again_and_what_becomes_of_it
+        engine/test_client.py::test_row_30_a_write_that_lost_its_key_is_not_repeated
+        engine/test_request.py::test_row_30_what_may_be_repeated""",
+    31: "spec/test_keys.py::test_a_misused_key_is_told_once_and_in_plain_words",
+}
+WANTED = {*range(1, 5), *range(6, 14), 16, *range(18, 23), *range(26, 32)}
+
+
+@cache
+def names_of(path: Path) -> frozenset[str]:
+    """The names of a file's tests."""
+    return frozenset(
+        node.name
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    )
+
+
+def test_every_row_is_tried() -> None:
+    assert set(ROWS) == WANTED
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_tests_of_a_row_are_there(row: int) -> None:
+    for test in ROWS[row].split():
+        path, _, name = test.partition("::")
+        assert name in names_of(TESTS / path), test
