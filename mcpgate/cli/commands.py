@@ -12,7 +12,10 @@ import typer
 
 from mcpgate import __version__
 from mcpgate.cli.flags import (
+    AccountName,
+    Accounts,
     AsJson,
+    ClientName,
     ConnectorName,
     Connectors,
     Live,
@@ -23,6 +26,7 @@ from mcpgate.cli.flags import (
     Presets,
     Sandbox,
     Settings,
+    ToConnect,
     ToolName,
     Without,
 )
@@ -62,13 +66,15 @@ def run(
     only: Only = [],  # noqa: B006
     without: Without = [],  # noqa: B006
     setting: Settings = [],  # noqa: B006
+    account: Accounts = [],  # noqa: B006
     sandbox: Sandbox = False,
     live: Live = False,
 ) -> None:
     """Serve connectors to one MCP client over stdin and stdout.
 
-    The credential comes from the environment: MCPGATE_NAME_KEY, with the connector's name in capitals.
-    Without it the tools are listed all the same, and a call says what a person has to do.
+    The credential is that of --account; without it MCPGATE_NAME_KEY, with the connector's name in capitals;
+    without that the account that mcpgate connect has made. Where there is none the tools are listed all the
+    same, and a call says what a person has to do.
     """
     context.obj(
         Options(
@@ -80,6 +86,7 @@ def run(
             tuple(setting),
             sandbox,
             live,
+            tuple(account),
         )
     )
 
@@ -92,15 +99,17 @@ def tools(
     only: Only = [],  # noqa: B006
     without: Without = [],  # noqa: B006
     setting: Settings = [],  # noqa: B006
+    account: Accounts = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
     """Show every tool of a connector: allowed or denied and why, and what listing it costs."""
     from mcpgate.cli.tools import show_tools
 
-    show_tools(
-        Options(tuple(connectors), tuple(preset), tuple(policy), tuple(only), tuple(without), tuple(setting)),
-        as_json=as_json,
-    )
+    options = Options(
+        tuple(connectors), tuple(preset), tuple(policy), tuple(only), tuple(without), tuple(setting),
+        accounts=tuple(account),
+    )  # fmt: skip
+    show_tools(options, as_json=as_json)
 
 
 @app.command()
@@ -121,6 +130,7 @@ def call(
     only: Only = [],  # noqa: B006
     without: Without = [],  # noqa: B006
     setting: Settings = [],  # noqa: B006
+    account: Accounts = [],  # noqa: B006
     sandbox: Sandbox = False,
     live: Live = False,
     as_json: AsJson = False,
@@ -134,6 +144,7 @@ def call(
     options = Options(
         (connector or tool.split("_")[0],),
         tuple(preset), tuple(policy), tuple(only), tuple(without), tuple(setting), sandbox, live,
+        tuple(account),
     )  # fmt: skip
     code = call_tool(options, tool, arguments, as_json=as_json, dry=dry_run)
     if code:
@@ -159,6 +170,93 @@ def presets(name: PresetName = "", on: OnConnector = "", as_json: AsJson = False
 
 
 @app.command()
+def connect(
+    connector: ToConnect,
+    account: AccountName = "default",
+    from_env: Annotated[
+        str, typer.Option("--from-env", metavar="NAME", help="Take the key from this environment variable.")
+    ] = "",
+    setting: Settings = [],  # noqa: B006
+    no_probe: Annotated[
+        bool, typer.Option("--no-probe", help="Keep it without trying it with a call.")
+    ] = False,
+) -> None:
+    """Keep a connector's credential in the system's keyring, for the one place it may go to.
+
+    The key is asked for without being shown, or read from stdin; never give it as an argument.
+    """
+    from mcpgate.cli.connect import connect_account
+
+    connect_account(connector, account, from_env, setting, probe=not no_probe)
+
+
+@app.command()
+def accounts(as_json: AsJson = False) -> None:
+    """Show every connected account, and whether the keyring still has its key."""
+    from mcpgate.cli.accounts import show_accounts
+
+    show_accounts(as_json=as_json)
+
+
+@app.command()
+def disconnect(connector: ToConnect, account: AccountName = "default") -> None:
+    """Forget an account, and remove its key from the keyring."""
+    from mcpgate.cli.accounts import disconnect_account
+
+    disconnect_account(connector, account)
+
+
+@app.command()
+def install(
+    client: ClientName = "",
+    connectors: Connectors = [],  # noqa: B006
+    preset: Presets = [],  # noqa: B006
+    policy: Policies = [],  # noqa: B006
+    only: Only = [],  # noqa: B006
+    without: Without = [],  # noqa: B006
+    setting: Settings = [],  # noqa: B006
+    sandbox: Sandbox = False,
+    live: Live = False,
+    name: Annotated[
+        str, typer.Option("--name", help="What the client calls it. Default: the connector's name.")
+    ] = "",
+    project: Annotated[
+        bool, typer.Option("--project", help="For this folder only, in the client's file for projects.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put it into the client's file, with a backup beside it.")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it out again.")] = False,
+    show_list: Annotated[
+        bool, typer.Option("--list", help="Show which clients are here, and which run mcpgate.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set an MCP client up to run connectors. Shows the entry; with --write puts it into the client's file.
+
+    The entry starts this mcpgate from any folder, and there is never a key in it.
+    """
+    from mcpgate.cli import install as command
+
+    if show_list:
+        command.list_clients(project=project, as_json=as_json)
+    elif remove:
+        command.remove(client, connectors=tuple(connectors), name=name, write=write, project=project)
+    else:
+        options = Options(
+            tuple(connectors),
+            tuple(preset),
+            tuple(policy),
+            tuple(only),
+            tuple(without),
+            tuple(setting),
+            sandbox,
+            live,
+        )
+        command.install(client, options, name=name, write=write, project=project)
+
+
+@app.command()
 def check(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Connector, preset or policy files.")],
 ) -> None:
@@ -168,6 +266,25 @@ def check(
     code = check_files(files)
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def sandbox(
+    connector: ConnectorName,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 4242,
+    fault: Annotated[
+        str,
+        typer.Option(
+            "--fault",
+            metavar="LIST",
+            help="What becomes of the requests, in turn: a status (429), timeout, drip, html, cut, ok.",
+        ),
+    ] = "",
+) -> None:
+    """Serve a stand-in API on loopback, made from a connector: for trying things, and for testing agents."""
+    from mcpgate.cli.sandbox import run_sandbox
+
+    run_sandbox(connector, port, fault)
 
 
 @app.command()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mcpgate import catalog
 from mcpgate.apps import App, Grant, open_account
@@ -20,15 +21,13 @@ from mcpgate.gateway import Gateway
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.store.memory import MemoryStore
 from mcpgate.toolset import build_toolset
-from mcpgate.values import Account, Connector, Outcome
+from mcpgate.values import Account, Json, Outcome
 from mcpgate.vault.accounts import DEFAULT, Binding, check_name, said
 from mcpgate.vault.chosen import is_set
 from mcpgate.vault.environment import variable
-from mcpgate.vault.keyring_vault import KeyringVault
 from mcpgate.vault.kinds import judge, of_its_own
-from mcpgate.vault.os_keyring import UNLOCK
 
-_LONGEST = 64 * 1024
+_MOST = 64 * 1024
 
 
 def connect_account(name: str, account: str, from_env: str, settings: Sequence[str], *, probe: bool) -> None:
@@ -38,66 +37,52 @@ def connect_account(name: str, account: str, from_env: str, settings: Sequence[s
         raise UsageError(f"{connector.title} needs no credential.", f"Run it: mcpgate run {name}")
     earlier = open_accounts().find(connector.name, check_name(account))
     if earlier is not None and not earlier.same_kind(connector):
-        what = f"{connector.name}/{account} is the account of a connector from elsewhere ({earlier.source})."
+        what = f"{connector.name}/{account} belongs to a connector from elsewhere ({earlier.source})."
         raise UsageError(what, of_its_own(connector))
-    stored = dict(earlier.settings) if earlier is not None else {}
+    stored = earlier.settings if earlier is not None else {}
+    known = {setting: text for setting, text in stored.items() if setting in connector.settings}
     given = read_settings(settings, [connector])[connector.name]
-    stored = {setting: text for setting, text in stored.items() if setting in connector.settings}
+    opened = open_account(connector, {**known, **given}, account, live=True)
     scrubber = Scrubber()
     try:
-        opened = open_account(connector, {**stored, **given}, account, live=True)
-        _connect(opened, connected_vault(scrubber), scrubber, from_env, earlier, probe=probe)
+        _connect(opened, scrubber, from_env, earlier, probe=probe)
     except MCPGateError as error:
-        # the scrubber stands at this way out as well
-        error.message, error.hint = scrubber.text(error.message), scrubber.text(error.hint)
+        # what the API or a keyring said is in it, so the scrubber stands here too
+        error.message = plain(scrubber.text(error.message))
+        error.hint = plain(scrubber.text(error.hint))
+        error.args = (error.message,)
         raise
 
 
 def _connect(
-    account: Account,
-    vault: KeyringVault,
-    scrubber: Scrubber,
-    from_env: str,
-    earlier: Binding | None,
-    *,
-    probe: bool,
+    account: Account, scrubber: Scrubber, from_env: str, earlier: Binding | None, *, probe: bool
 ) -> None:
-    connector = account.connector
-    assert connector.auth is not None
-    _show(account, _keyring_name(vault, connector))
-    text, what = _read(connector.auth.label, from_env)
-    scrubber.learn(text)
-    kind = judge(text, account, catalog.known_connector, what=what, another="Give another one.")
-    if kind.mode:
-        _say(f"It is a {kind.mode} key.")
+    auth = account.connector.auth
+    assert auth is not None
+    vault = connected_vault(scrubber)
+    keyring = vault.keyring(account.connector.name)
+    for line in _plan(account, keyring.name):
+        _say(line)
+    secret = Secret(_read(f"{auth.label} (not shown): ", from_env))
+    scrubber.learn(secret.reveal())
+    what = from_env or "What was given"
+    kind = judge(secret.reveal(), account, catalog.known_connector, what=what, another="Give another one.")
     if kind.caution:
         _say(f"Caution: {kind.caution}")
-    secret = Secret(text)
-    _say(_prove(account, secret, scrubber) if probe else "It was not tried (--no-probe).")
+    if auth.probe and probe:
+        _say(f"Trying it with {auth.probe} …")
+        asyncio.run(_prove(account, secret, scrubber))
     vault.keep(account, secret, kind.mode)
     if earlier is not None:
-        _say(f"The one that was connected on {earlier.connected[:10]} is replaced.")
+        _say(f"This replaces the one that was connected on {earlier.connected[:10]}.")
+    tried = "proved with a call" if auth.probe and probe else "not tried with a call"
+    mode = f"a {kind.mode} key, " if kind.mode else ""
+    _say(f"Connected {account.connector.name}/{account.name}: {mode}{tried}.")
     for line in _next(account, kind.mode):
         _say(line)
 
 
-def _keyring_name(vault: KeyringVault, connector: Connector) -> str:
-    """The keyring that will be used; without one a person is told what to type instead."""
-    try:
-        return vault.keyring().name
-    except CredentialError as error:
-        name = variable(connector.name)
-        lines = [f"Use the variable: read -rs {name} && export {name}"]
-        if sys.platform not in ("win32", "darwin"):
-            lines += [
-                "Or get a Secret Service: sudo apt install gnome-keyring dbus-user-session, log in again,",
-                f"and without a desktop unlock it: {UNLOCK}",
-            ]
-        hint = "\n".join(lines)
-    raise CredentialError(error_text, hint)
-
-
-def _show(account: Account, keyring: str) -> None:
+def _plan(account: Account, keyring: str) -> Iterator[str]:
     """What is being connected, and where its credential will go."""
     connector, auth = account.connector, account.connector.auth
     assert auth is not None
@@ -105,30 +90,85 @@ def _show(account: Account, keyring: str) -> None:
     sources = {
         "shipped": "shipped with mcpgate",
         "own": f"your own, {source.path}",
-        "file": f"the file {source.path} (sha256 {source.digest[:16]}…)",
+        "file": f"the file {source.path}, sha256 {source.digest}",
     }
-    _say(f"{connector.title}: {auth.label}")
-    lines = [
-        ("Found at", auth.help),
-        ("Goes to", f"{account.origin} and nowhere else"),
-        ("Connector", f"{connector.name}, {sources[source.kind]}"),
-        ("Settings", said(account.settings) if account.settings else ""),
-        ("Kept in", f"{keyring}, as {connector.name}/{account.name}"),
-    ]
-    for label, text in lines:
-        if text:
-            _say(f"  {label:<11}{text}")
+    yield f"{connector.title}: {auth.label}"
+    if auth.help:
+        yield f"  found at   {auth.help}"
+    yield f"  goes to    {account.origin}, and nowhere else"
+    yield f"  connector  {connector.name}, {sources[source.kind]}"
+    if account.settings:
+        yield f"  settings   {said(account.settings)}"
+    yield f"  kept in    {keyring}, as {connector.name}/{account.name}"
 
 
-def _read(label: str, from_env: str) -> tuple[str, str]:
-    """The secret, and what messages call it: from a variable, a hidden prompt, or the one line of stdin."""
+def _read(prompt: str, from_env: str) -> str:
+    """The secret from a variable, a hidden prompt, or the one line of stdin; raises `UsageError`."""
     if from_env:
-        text, what = os.environ.get(from_env, ""), from_env
+        text, none = os.environ.get(from_env, ""), f"{from_env} is not set, or empty."
     elif sys.stdin is not None and sys.stdin.isatty():
-        text, what = _prompt(label), "What was typed"
+        text, none = _ask(prompt), "Nothing was typed."
     else:
-        text, what = sys.stdin.read(_LONGEST) if sys.stdin is not None else "", "What stdin holds"
-    text = text.strip()
-    if not text:
-        raise UsageError(f"{what} is empty." if text or from_env else "Nothing was given.", "Nothing was kept.")
-    return text, what
+        text, none = sys.stdin.read(_MOST) if sys.stdin is not None else "", "There is nothing on stdin."
+    if not text.strip():
+        raise UsageError(none, "Give the key at the prompt, on stdin, or with --from-env NAME.")
+    return text.strip()
+
+
+def _ask(prompt: str) -> str:
+    fault = ""
+    with warnings.catch_warnings():
+        # where the terminal cannot hide it, getpass would warn and show it
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        try:
+            return getpass.getpass(prompt)
+        except EOFError:
+            return ""
+        except getpass.GetPassWarning:
+            fault = "This terminal would show what is typed."
+    raise UsageError(fault, "Give the key on stdin, or with --from-env NAME.")
+
+
+async def _prove(account: Account, secret: Secret, scrubber: Scrubber) -> None:
+    """Call the connector's probe, the whole way that every call goes; raises `CredentialError`."""
+    connector, auth = account.connector, account.connector.auth
+    assert auth is not None
+    toolset = build_toolset(App("connect", (Grant(account, catalog.load_policy(DEFAULT_PRESET, "preset")),)))
+    gateway = Gateway(toolset, HTTPBackend(Client(lambda _: secret)), MemoryStore(), scrubber)
+    try:
+        outcome = await gateway.call(auth.probe, {})
+    finally:
+        await gateway.close()
+    if outcome.is_error:
+        raise _refused(connector.title, outcome)
+
+
+def _refused(title: str, outcome: Outcome) -> CredentialError:
+    facts: dict[str, Json] = dict(outcome.structured or {})
+    status, hint = facts.get("status"), str(facts.get("hint", ""))
+    said_of_it = ": ".join(str(facts[name]) for name in ("error", "message") if facts.get(name))
+    if status == 403:
+        hint = f"{hint} If the key is meant to lack this permission, add --no-probe.".strip()
+    if status in (401, 403):
+        return CredentialError(f"{title} refused it, so nothing was kept. {said_of_it}", hint)
+    message = f"Nothing shows that {title} accepts it, so nothing was kept. {said_of_it}"
+    return CredentialError(message, f"{hint} To keep it all the same, add --no-probe.".strip())
+
+
+def _next(account: Account, mode: str) -> Iterator[str]:
+    """What a person may want to know or do now."""
+    connector = account.connector
+    source = connector.source
+    words = [source.path if source.kind == "file" else connector.name]
+    words += ["--account", account.name] if account.name != DEFAULT else []
+    if mode == "live":
+        words.append("--live")
+        yield "It is a live key: real money moves, and it runs only with --live."
+    name = variable(connector.name)
+    if account.name == DEFAULT and is_set(os.environ, connector.name):
+        yield f"{name} is set here and goes first: unset it, or say --account {DEFAULT}."
+    yield f"Next: mcpgate run {shlex.join(words)}"
+
+
+def _say(line: str) -> None:
+    print(plain(line), flush=True)

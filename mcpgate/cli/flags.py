@@ -8,11 +8,17 @@ import typer
 
 from mcpgate import catalog
 from mcpgate.cli.opening import DEFAULT_PRESET
+from mcpgate.clients.table import BY_NAME
 
 
 def complete_connector(start: str) -> list[str]:
     """The connectors whose name begins so, for the shell."""
     return [name for name in catalog.names("connectors") if name.startswith(start)]
+
+
+def complete_client(start: str) -> list[str]:
+    """The clients whose name begins so, for the shell."""
+    return [name for name in BY_NAME if name.startswith(start)]
 
 
 def complete_preset(start: str) -> list[str]:
@@ -64,6 +70,26 @@ Settings = Annotated[
         metavar="NAME=VALUE",
     ),
 ]
+Accounts = Annotated[
+    list[str],
+    typer.Option(
+        "--account",
+        help="The connected account to use; CONNECTOR=ACCOUNT for one of several.",
+        metavar="ACCOUNT",
+    ),
+]
+AccountName = Annotated[
+    str,
+    typer.Option("--account", help="A name for it, where there are several.", metavar="NAME"),
+]
+ToConnect = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONNECTOR",
+        help="A name, or the path of a connector file (./shop.yaml).",
+        autocompletion=complete_connector,
+    ),
+]
 Sandbox = Annotated[
     bool,
     typer.Option(
@@ -74,6 +100,10 @@ Live = Annotated[bool, typer.Option("--live", help="Allow a live key. Real money
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 ToolName = Annotated[
     str, typer.Argument(metavar="TOOL", help="The tool's name.", autocompletion=complete_tool)
+]
+ClientName = Annotated[
+    str,
+    typer.Argument(metavar="CLIENT", help=f"One of {', '.join(BY_NAME)}.", autocompletion=complete_client),
 ]
 ConnectorName = Annotated[
     str,

@@ -7,33 +7,29 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from mcpgate.cli.console import plain, print_json, stdout
-from mcpgate.cli.opening import Options, open_toolset
-from mcpgate.clients.config_file import ConfigFile, open_config, save, snippet, with_server
-from mcpgate.clients.entry import Entry, build_entry, is_own, merged
+from mcpgate.apps import Grant
+from mcpgate.cli.console import plain, print_json, stdout, table
+from mcpgate.cli.entry_words import refuse_secrets, refuse_variables, words_of
+from mcpgate.cli.opening import Options, open_accounts, open_toolset
+from mcpgate.clients.config_file import open_config, save, snippet, with_server, without_server
+from mcpgate.clients.entry import build_entry, is_own, merged
 from mcpgate.clients.table import BY_NAME, CLIENTS, Client, config_path, is_installed
-from mcpgate.errors import MCPGateError, UsageError
-from mcpgate.json_schema import compile_pattern
+from mcpgate.errors import MCPGateError, SpecError, UsageError
 from mcpgate.secrets import MASK
 from mcpgate.spec.yaml_text import did_you_mean
 from mcpgate.toolset import Toolset
-from mcpgate.vault.environment import variable
 from mcpgate.values import Json
+from mcpgate.vault.accounts import DEFAULT
+from mcpgate.vault.environment import variable
+from mcpgate.vault.kinds import connect_command
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
-_SECRET_NAME: Final = re.compile(r"MCPGATE_\w+_KEY")
-_LEAST_SECRET: Final = 6
-_FLAGS: Final = {
-    "presets": "--preset",
-    "policies": "--policy",
-    "only": "--only",
-    "without": "--without",
-    "settings": "--setting",
-}
+_SECRET_FLAG: Final = re.compile(r"(?i)(--?[\w-]*(?:key|token|secret|password|header)[\w-]*)(=.*)?")
 
 
 def install(client_name: str, options: Options, *, name: str, write: bool, project: bool) -> None:
@@ -44,20 +40,26 @@ def install(client_name: str, options: Options, *, name: str, write: bool, proje
     toolset = open_toolset(options)
     name = _checked_name(name or _default_name(toolset))
     entry = build_entry(words_of(options))
-    _refuse_secrets(toolset, (name, *entry.texts))
-    _refuse_variables(client, entry)
-    config = open_config(client, _path(client, project))
-    before = config.servers.get(name)
-    after = merged(before, entry.value(client))
-    notes = list(_notes(client, toolset, options, project))
+    refuse_secrets(toolset, (name, *entry.texts))
+    refuse_variables(client, entry)
+    path = _path(client, project)
+    try:
+        config = open_config(client, path)
+        before = config.servers.get(name)
+        after = merged(before, entry.value(client))
+        text = "" if before == after else with_server(config, name, after)
+    except SpecError:
+        _say(f"To be pasted into {path}:", "", snippet(client, name, entry.value(client)), "")
+        raise
+    notes = list(_notes(client, toolset, options, after, project))
     if before == after:
         _say(f"Already there: {name} in {config.path}", *notes, "Nothing to do.")
     elif write:
-        text = with_server(config, name, after)
         if before is not None:
             _show_change(client, name, before, after)
         backup = save(config, text, datetime.now().astimezone())
-        _say(f"Written: {name} in {config.path}", *_told(backup), *notes, client.after)
+        done = "Written" if before is None else "Replaced"
+        _say(f"{done}: {name} in {config.path}", *_told(backup), *notes, client.after)
     elif before is not None:
         _say(f"{config.path} has another {name}:", "")
         _show_change(client, name, before, after)
@@ -81,8 +83,10 @@ def remove(client_name: str, *, connectors: tuple[str, ...], name: str, write: b
     name = wanted or own[0]
     if name not in own:
         near = did_you_mean(name, own)
-        raise UsageError(f"{config.path} has no entry '{name}' that runs mcpgate{near}", f"It has: {', '.join(own)}")
-    text = with_server(config, name, None)
+        raise UsageError(
+            f"{config.path} has no entry '{name}' that runs mcpgate{near}", f"It has: {', '.join(own)}"
+        )
+    text = without_server(config, name)
     if not write:
         _say(f"Would be taken out: {name} in {config.path}", "Nothing was written. Add --write to do it.")
         return
@@ -91,39 +95,19 @@ def remove(client_name: str, *, connectors: tuple[str, ...], name: str, write: b
 
 
 def list_clients(*, project: bool, as_json: bool) -> None:
-    """Print which clients are on this machine, where each keeps its servers, and which of them run mcpgate."""
+    """Print which clients are here, where each keeps its servers, and which of these run mcpgate."""
     rows = [_row(client, project) for client in CLIENTS if client.project or not project]
     if as_json:
         print_json(rows)
         return
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Client", "Found", "mcpgate", "Configuration"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "Client")
+    shown = table("Client", "Found", "Runs mcpgate as", "Configuration")
     for row in rows:
-        runs = Text("cannot be read", "red") if row["fault"] else Text(", ".join(row["servers"]) or "–")
-        table.add_row(row["client"], "yes" if row["found"] else "–", runs, plain(row["config"]))
-    stdout().print(table)
+        servers = "cannot be read" if row["fault"] else ", ".join(row["servers"])
+        shown.add_row(
+            row["client"], "yes" if row["found"] else "–", plain(servers) or "–", plain(row["config"])
+        )
+    stdout().print(shown)
     _say(*(row["fault"] for row in rows if row["fault"]))
-
-
-def words_of(options: Options) -> tuple[str, ...]:
-    """The words of the `mcpgate run` that the options describe, from any working directory."""
-    words = ["run", *(_absolute(name, options) for name in options.connectors)]
-    for field, flag in _FLAGS.items():
-        for text in getattr(options, field):
-            connector, equals, path = text.partition("=")
-            named = field == "presets" and equals
-            words += [flag, f"{connector}={_absolute(path, options)}" if named else _absolute(text, options)]
-    return (*words, *(["--sandbox"] if options.sandbox else []), *(["--live"] if options.live else []))
-
-
-def _absolute(text: str, options: Options) -> str:
-    """The absolute path of what was read as a file of that path; a name as it is."""
-    return os.path.abspath(text) if Path(text) in options.files else text
 
 
 def _client(name: str) -> Client:
@@ -135,10 +119,14 @@ def _client(name: str) -> Client:
 
 def _path(client: Client, project: bool) -> Path:
     if not project:
-        return config_path(client, sys.platform, os.environ, os.path.expanduser("~"))
+        return config_path(client, sys.platform, os.environ, str(Path.home()))
     if not client.project:
         raise UsageError(f"{client.title} has no configuration for a project.", "Leave --project out.")
     return Path.cwd() / client.project
+
+
+def _is_here(client: Client) -> bool:
+    return is_installed(client, sys.platform, os.environ, str(Path.home()))
 
 
 def _default_name(toolset: Toolset) -> str:
@@ -152,31 +140,9 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _refuse_secrets(toolset: Toolset, texts: tuple[str, ...]) -> None:
-    """No secret gets into a client's file: none from the environment, none that looks like one."""
-    held = [text.strip() for name, text in os.environ.items() if _SECRET_NAME.fullmatch(name)]
-    auths = [grant.connector.auth for grant in toolset.app.grants]
-    matches = [compile_pattern(kind.match) for auth in auths if auth is not None for kind in auth.kinds]
-    for text in texts:
-        parts = {text, text.rpartition("=")[2]}
-        if any(len(secret) >= _LEAST_SECRET and secret in text for secret in held) or any(
-            match.fullmatch(part) for match in matches for part in parts
-        ):
-            hint = "Keys do not belong into a client's file. Keep it with: mcpgate connect"
-            raise UsageError("One of the values is a key. Nothing was written.", hint)
-
-
-def _refuse_variables(client: Client, entry: Entry) -> None:
-    for text in entry.texts:
-        if client.expands and re.search(client.expands, text):
-            raise UsageError(
-                f"{client.title} would replace a part of {text} by a variable.", "Use a path without a $."
-            )
-        if not text.isprintable():
-            raise UsageError(f"{plain(ascii(text))} cannot be written into a configuration.")
-
-
-def _notes(client: Client, toolset: Toolset, options: Options, project: bool) -> Iterator[str]:
+def _notes(
+    client: Client, toolset: Toolset, options: Options, entry: dict[str, Json], project: bool
+) -> Iterator[str]:
     """What a person has to know of an entry."""
     listed = sum(entry.denied is None for entry in toolset.entries.values())
     presets = ", ".join(dict.fromkeys(grant.preset.name for grant in toolset.app.grants))
@@ -187,17 +153,32 @@ def _notes(client: Client, toolset: Toolset, options: Options, project: bool) ->
         yield "It accepts a live key: real money moves."
     if not options.sandbox:
         for grant in toolset.app.grants:
-            if grant.connector.auth is None:
-                continue
-            key = variable(grant.connector.name)
-            if os.environ.get(key, "").strip():
-                yield f"{key} is set in this shell only: {client.title} may not see it."
-            else:
-                yield f"There is no key for {grant.connector.title} yet."
+            if grant.connector.auth is not None:
+                yield _key_note(client, grant, entry)
     if project:
         yield "Its paths are those of this machine: others of the project have to install their own."
-    elif not is_installed(client, sys.platform, os.environ, os.path.expanduser("~")):
+    elif not _is_here(client):
         yield f"{client.title} was not found on this machine."
+
+
+def _key_note(client: Client, grant: Grant, entry: dict[str, Json]) -> str:
+    """Whether the server will find its key when the client starts it."""
+    connector, account = grant.connector, grant.account.name or DEFAULT
+    key, environment = variable(connector.name), entry.get("env")
+    connect = f"connect one: {connect_command(connector, account)}"
+    if isinstance(environment, dict) and key in environment:
+        return f"{key} stands in that file; to have it out of there, {connect}"
+    row = open_accounts().find(connector.name, account)
+    if row is not None:
+        fault = row.fault(replace(grant.account, name=account))
+        if fault:
+            return f"The account {connector.name}/{account} {fault}; {connect}"
+        if row.mode == "live" and not grant.account.live:
+            return f"The account {connector.name}/{account} has a live key, which runs only with --live."
+        return f"Its key is the account {connector.name}/{account}{f' ({row.mode})' if row.mode else ''}."
+    if os.environ.get(key, "").strip():
+        return f"{key} is set in this shell, and a client started elsewhere does not see it; {connect}"
+    return f"There is no key for {connector.title} yet; {connect}"
 
 
 def _show_change(client: Client, name: str, before: Any, after: dict[str, Json]) -> None:
@@ -211,16 +192,23 @@ def _show_change(client: Client, name: str, before: Any, after: dict[str, Json])
 
 
 def _masked(value: Any) -> Any:
-    """An entry whose environment, headers and keys are hidden, but for what is ours."""
-    if not isinstance(value, dict):
-        return {"": value}
-    hidden = ("env", "headers", "http_headers")
-    return {
-        key: {name: text if name == "MCPGATE_HOME" else MASK for name, text in item.items()}
-        if key in hidden and isinstance(item, dict)
-        else item
-        for key, item in value.items()
-    }
+    """What a client holds under a name, without what may be a secret in it."""
+    if isinstance(value, dict):
+        return {
+            key: {name: text if name == "MCPGATE_HOME" else MASK for name, text in item.items()}
+            if isinstance(item, dict)
+            else _masked(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        shown, hide = [], False
+        for item in value:
+            found = _SECRET_FLAG.fullmatch(str(item))
+            shown.append(MASK if hide else f"{found[1]}={MASK}" if found and found[2] else _masked(item))
+            hide = found is not None and not found[2]
+        return shown
+    is_address = isinstance(value, str) and "://" in value
+    return re.sub(r"\?.*|//.*@", f"?{MASK}", value) if is_address else value
 
 
 def _row(client: Client, project: bool) -> dict[str, Any]:
@@ -228,15 +216,15 @@ def _row(client: Client, project: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "client": client.name,
         "title": client.title,
-        "found": path.exists() or is_installed(client, sys.platform, os.environ, os.path.expanduser("~")),
+        "found": path.exists() or _is_here(client),
         "config": str(path),
         "exists": path.exists(),
         "servers": [],
         "fault": "",
     }
     try:
-        config: ConfigFile = open_config(client, path)
-        row["servers"] = [name for name, value in config.servers.items() if is_own(value)]
+        servers = open_config(client, path).servers
+        row["servers"] = [name for name, value in servers.items() if is_own(value)]
     except MCPGateError as error:
         row["fault"] = error.message
     return row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class UnusableText(Exception):
+class TextError(Exception):
     """A configuration that cannot be read, or not be changed without harm: where, and why."""
 
     def __init__(self, why: str, line: int = 1, column: int = 1) -> None:

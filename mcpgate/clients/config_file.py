@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mcpgate import paths
-from mcpgate.clients import UnusableText, json_text, toml_text
-from mcpgate.clients.table import Client, Language
+from mcpgate.clients import TextError, json_text, toml_text
+from mcpgate.clients.table import Client
 from mcpgate.errors import MCPGateError, SpecError
 from mcpgate.values import Json
 
-_BOM = "\ufeff"
+_BOM: Final = b"\xef\xbb\xbf"
+_LONE_LINE_END: Final = re.compile(r"(?<!\r)\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,59 +34,61 @@ class ConfigFile:
     @property
     def servers(self) -> Mapping[str, Any]:
         """The entries of servers by their names."""
-        servers = self.value.get(self.client.key)
-        return servers if isinstance(servers, dict) else {}
+        servers: Mapping[str, Any] = self.value.get(self.client.key, {})
+        return servers
 
 
 def open_config(client: Client, path: Path) -> ConfigFile:
-    """Read a client's configuration; raises `SpecError` with the place where it cannot be read."""
+    """Read a client's configuration; raises `SpecError` with the place where it cannot be used."""
     data = _read(path)
     try:
-        text = (data or b"").decode("utf-8").removeprefix(_BOM)
-        return ConfigFile(client, path, data, text, _parse(client.language, text))
+        text = (data or b"").removeprefix(_BOM).decode("utf-8")
+        value = _parse(client, text)
+        if not isinstance(value.get(client.key, {}), dict):
+            raise TextError(f"{client.key} holds no servers by name")
     except UnicodeDecodeError:
-        raise SpecError([f"{path}:1:1: this is not UTF-8"], "Nothing was changed.") from None
-    except UnusableText as fault:
+        raise _wrong(client, path, TextError("this is not UTF-8")) from None
+    except TextError as fault:
         raise _wrong(client, path, fault) from None
+    return ConfigFile(client, path, data, text, value)
 
 
-def with_server(config: ConfigFile, name: str, entry: dict[str, Json] | None) -> str:
-    """The text of a configuration with an entry put in, or taken out if None; the rest says what it said."""
-    place = (config.client.key, name)
-    try:
-        if config.client.language == "toml":
-            text = toml_text.drop(config.text, place) if entry is None else toml_text.put(config.text, place, entry)
-        else:
-            text = json_text.drop(config.text, place) if entry is None else json_text.put(config.text, place, entry)
-        if _parse(config.client.language, text) != _changed(config.value, place, entry):
-            raise UnusableText("this is written in a way that mcpgate cannot change without harm")
-    except UnusableText as fault:
-        raise _wrong(config.client, config.path, fault) from None
-    return text
+def with_server(config: ConfigFile, name: str, entry: dict[str, Json]) -> str:
+    """The text of a configuration with an entry put in; raises `SpecError` where that would do harm."""
+    put = toml_text.put if config.client.language == "toml" else json_text.put
+    text = put(config.text, (config.client.key, name), entry)
+    return _checked(config, text, {**config.servers, name: entry})
+
+
+def without_server(config: ConfigFile, name: str) -> str:
+    """The text of a configuration with an entry taken out; raises `SpecError` where that would do harm."""
+    drop = toml_text.drop if config.client.language == "toml" else json_text.drop
+    text = drop(config.text, (config.client.key, name))
+    return _checked(config, text, {other: entry for other, entry in config.servers.items() if other != name})
 
 
 def save(config: ConfigFile, text: str, now: datetime) -> Path | None:
-    """Put a configuration's new text in its place; gives the backup of what was there."""
+    """Put a configuration's new text in its place, whole; gives the backup of what was there."""
     if _read(config.path) != config.data:
-        raise MCPGateError(f"{config.path} was changed by another program.", "Nothing was written; try again.")
-    # the file that a symbolic link leads to is replaced, never the link
-    target = os.path.realpath(config.path)
-    if "\r\n" in config.text:
-        text = text.replace("\r\n", "\n").replace("\n", "\r\n")
-    data = (_BOM if (config.data or b"").startswith(_BOM.encode()) else "").encode() + text.encode()
-    backup = None
+        raise MCPGateError(f"{config.path} was just changed by another program.", "Try again.")
+    if "\r\n" in config.text and not _LONE_LINE_END.search(config.text):
+        text = _LONE_LINE_END.sub("\r\n", text)
+    # a symbolic link stays one: the file that it leads to is replaced
+    target = Path(os.path.realpath(config.path))
     try:
         if config.data is None:
-            paths.write_private(target, data)
+            paths.write_private(str(target), text.encode())
             return None
         backup = _free(config.path.with_name(f"{config.path.name}.bak-{now:%Y%m%d-%H%M%S}"))
         paths.write_private(str(backup), config.data)
-        draft = f"{target}.mcpgate"
-        paths.write_private(draft, data)
+        draft = target.with_name(f"{target.name}.mcpgate")
+        paths.write_private(str(draft), (_BOM if config.data.startswith(_BOM) else b"") + text.encode())
         _keep_rights(target, draft)
-        os.replace(draft, target)
+        draft.replace(target)
     except OSError as error:
-        raise MCPGateError(f"{config.path} cannot be written: {error.strerror}.", "It is as it was.") from None
+        raise MCPGateError(
+            f"{config.path} cannot be written: {error.strerror}.", "It is as it was."
+        ) from None
     return backup
 
 
@@ -104,38 +108,45 @@ def _read(path: Path) -> bytes | None:
         raise MCPGateError(f"{path} cannot be read: {error.strerror}.", "Nothing was changed.") from None
 
 
-def _parse(language: Language, text: str) -> dict[str, Any]:
-    if language == "toml":
+def _parse(client: Client, text: str) -> dict[str, Any]:
+    if client.language == "toml":
         return toml_text.read(text)
-    return json_text.read(text, comments=language == "jsonc")
+    return json_text.read(text, comments=client.language == "jsonc")
 
 
-def _changed(tree: Mapping[str, Any], place: Sequence[str], value: Json) -> dict[str, Any]:
-    """A tree with a value at a place, or without what is there if it is None."""
-    key, *rest = place
-    if rest:
-        return {**tree, key: _changed(tree.get(key, {}), rest, value)}
-    return {**{name: item for name, item in tree.items() if name != key}, **({} if value is None else {key: value})}
+def _checked(config: ConfigFile, text: str, servers: Mapping[str, Any]) -> str:
+    """A new text, when it says these servers and beside them what it said before."""
+    try:
+        says = _parse(config.client, text)
+        now = says.pop(config.client.key, {})
+        before = {key: value for key, value in config.value.items() if key != config.client.key}
+        if (says, now) != (before, servers):
+            raise TextError(
+                f"{config.client.key} is written in a way that mcpgate cannot change without harm"
+            )
+    except TextError as fault:
+        raise _wrong(config.client, config.path, fault) from None
+    return text
 
 
-def _wrong(client: Client, path: Path, fault: UnusableText) -> SpecError:
+def _wrong(client: Client, path: Path, fault: TextError) -> SpecError:
     place = f"{path}:{fault.line}:{fault.column}: {fault.why}"
-    return SpecError([place], f"Nothing was changed. Mend it, or paste the entry under {client.key} yourself.")
+    return SpecError([place], f"Nothing was changed. Mend it, or edit {client.key} there by hand.")
 
 
-def _keep_rights(target: str, draft: str) -> None:
-    """Give a file the mode of another, and its owner as far as that is allowed."""
-    status = os.stat(target)
-    os.chmod(draft, stat.S_IMODE(status.st_mode))
+def _keep_rights(target: Path, draft: Path) -> None:
+    """Give a draft the mode of the file that it replaces, and its owner as far as that is allowed."""
+    status = target.stat()
     if hasattr(os, "chown"):
         try:
             os.chown(draft, status.st_uid, status.st_gid)
         except PermissionError:
             pass
+    draft.chmod(stat.S_IMODE(status.st_mode))
 
 
 def _free(path: Path) -> Path:
-    """This path, or one like it that is not taken."""
+    """The path itself, or one like it that is not taken."""
     number, free = 1, path
     while free.exists():
         number += 1

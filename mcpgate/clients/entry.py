@@ -60,7 +60,7 @@ def is_own(value: Any) -> bool:
 
 
 def merged(value: Any, entry: dict[str, Json]) -> dict[str, Json]:
-    """The entry with what a person added to the one of ours that is there; another's leaves nothing behind."""
+    """The entry with what a person added to the one of ours that is there; another's leaves nothing."""
     if not is_own(value):
         return entry
     environment = value.get("env")

@@ -1,7 +1,7 @@
 """JSON that people keep: read with its comments, changed without touching the rest of the text.
 
-`bare` is a text with its comments turned into as many spaces, `plain` one with its trailing commas as well, so
-that a place in one is the same place in all three.
+`bare` is a text with its comments turned into as many spaces, `plain` one with its trailing commas as well:
+a place in one is the same place in all three.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-from mcpgate.clients import UnusableText
+from mcpgate.clients import TextError
 from mcpgate.values import Json
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*"'
@@ -40,11 +40,11 @@ def read(text: str, *, comments: bool) -> dict[str, Any]:
     try:
         value = json.loads(plain, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise UnusableText(error.msg, error.lineno, error.colno) from None
+        raise TextError(error.msg, error.lineno, error.colno) from None
     except (ValueError, RecursionError) as error:
-        raise UnusableText(str(error)) from None
+        raise TextError(str(error)) from None
     if not isinstance(value, dict):
-        raise UnusableText("an object is wanted here")
+        raise TextError("an object is wanted here")
     return value
 
 
@@ -110,9 +110,6 @@ def _insert(text: str, start: int, key: str, value: Json, unit: str) -> str:
 
 def _members(plain: str, start: int) -> list[_Member]:
     """The members of the object that begins at `start`."""
-    if plain[start] != "{":
-        line = plain.count("\n", 0, start) + 1
-        raise UnusableText("an object is wanted here", line, start - plain.rfind("\n", 0, start))
     members: list[_Member] = []
     index = _skip(plain, start + 1)
     while plain[index] != "}":

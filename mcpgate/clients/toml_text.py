@@ -1,7 +1,7 @@
 """TOML that people keep: read, and changed without touching the rest of the text, comments and all.
 
-A server is a table with a header of its own, and may have tables below it. One that is written otherwise, as a
-part of a line, cannot be changed here; whoever changes a text compares what it says before and after.
+A server is a table with a header of its own, and may have tables below it. One that is written otherwise, as
+a part of a line, cannot be changed here: whoever changes a text compares what it says before and after.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mcpgate.clients import UnusableText
+from mcpgate.clients import TextError
 from mcpgate.values import Json
 
 _PLACE: Final = re.compile(r"(.*) \(at line (\d+), column (\d+)\)", re.DOTALL)
@@ -38,9 +38,9 @@ def read(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         found = _PLACE.fullmatch(str(error))
         line, column = (int(found[2]), int(found[3])) if found else (text.count("\n") + 1, 1)
-        raise UnusableText(found[1] if found else str(error), line, column) from None
+        raise TextError(found[1] if found else str(error), line, column) from None
     except RecursionError as error:
-        raise UnusableText(str(error)) from None
+        raise TextError(str(error)) from None
 
 
 def put(text: str, path: Sequence[str], value: dict[str, Json]) -> str:
@@ -49,9 +49,9 @@ def put(text: str, path: Sequence[str], value: dict[str, Json]) -> str:
     own = _lines_of(lines, tuple(path))
     written = write(path, value)
     if own:
-        kept = [line for number, line in enumerate(lines) if number not in own or number == min(own)]
-        kept[min(own)] = written
-        return "".join(kept)
+        first = min(own)
+        kept = [line for number, line in enumerate(lines) if number >= first and number not in own]
+        return "".join([*lines[:first], written, *kept])
     before = "" if not text or text.endswith("\n\n") else "\n" if text.endswith("\n") else "\n\n"
     return text + before + written
 
@@ -60,16 +60,19 @@ def drop(text: str, path: Sequence[str]) -> str:
     """The text without the table at `path` and those below it."""
     lines = _LINE.findall(text)
     own = _lines_of(lines, tuple(path))
-    kept = [line for number, line in enumerate(lines) if number not in own]
     # the blank line above a table goes with it
-    if own and min(own) and not lines[min(own) - 1].strip():
-        del kept[min(own) - 1]
-    return "".join(kept)
+    above = min(own, default=0) - 1
+    if above >= 0 and not lines[above].strip():
+        own.add(above)
+    return "".join(line for number, line in enumerate(lines) if number not in own)
 
 
 def write(path: Sequence[str], value: dict[str, Json]) -> str:
     """A table with its header."""
-    lines = [f"[{'.'.join(map(_key, path))}]", *(f"{_key(key)} = {_inline(item)}" for key, item in value.items())]
+    lines = [
+        f"[{'.'.join(map(_key, path))}]",
+        *(f"{_key(key)} = {_inline(item)}" for key, item in value.items()),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -98,7 +101,7 @@ def _statements(lines: Sequence[str]) -> Iterator[_Statement]:
         while (value := _try("".join(lines[start:stop]))) is None:
             stop += 1
             if stop > len(lines):
-                raise UnusableText("this cannot be told apart", start + 1)
+                raise TextError("this cannot be told apart", start + 1)
         if lines[start].lstrip().startswith("["):
             table = tuple(_header(value))
         yield _Statement(start, stop, table, not value)
@@ -132,4 +135,6 @@ def _inline(value: Any) -> str:
         return "{ " + ", ".join(f"{_key(key)} = {_inline(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
         return f"[{', '.join(map(_inline, value))}]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool | int | float) else str(value)
+    return (
+        json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool | int | float) else str(value)
+    )

@@ -30,8 +30,6 @@ from mcpgate.values import Account, Fate, Reply, Request
 TRIES: Final = 3
 _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 _CONNECT_SECONDS: Final = 10.0
-# with less time than this left, nothing is tried any more
-_LEAST_SECONDS: Final = 0.2
 # what cannot be mended by trying again
 _USELESS: Final = (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
 _UNSENT: Final = (
@@ -81,7 +79,7 @@ class Client:
             if wait is None or attempt == TRIES or (attempted.sent and not _may_repeat(request)):
                 break
             pause = max(wait, self._pause(attempt))
-            if pause + _LEAST_SECONDS >= deadline - asyncio.get_running_loop().time():
+            if pause >= deadline - asyncio.get_running_loop().time():
                 break
             await asyncio.sleep(pause)
         problem = f"{reply.problem}; it asks to wait {math.ceil(wait)} s" if wait else reply.problem
@@ -100,7 +98,7 @@ class Client:
         """One attempt: its reply, and the seconds to wait before another one, None for never."""
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._exchange(request, account, secret, attempted, deadline)
+                return await self._exchange(request, account, secret, attempted)
         except TimeoutError:
             what = "no complete reply" if attempted.sent else f"no connection to {account.origin}"
             return _broken(request, f"{what} within {request.timeout:g} s", attempted), None
@@ -113,27 +111,27 @@ class Client:
             return _broken(request, f"{what} ({_why(error)})", attempted), again
 
     async def _exchange(
-        self, request: Request, account: Account, secret: Secret | None, attempted: _Attempt, deadline: float
+        self, request: Request, account: Account, secret: Secret | None, attempted: _Attempt
     ) -> tuple[Reply, float | None]:
         url, headers = authorize(request, account, secret)
         if request.key:
             headers = with_header(headers, request.key_header, request.key)
-        transport = self._transport_to(account.origin)
-        left = deadline - asyncio.get_running_loop().time()
-        # a TLS handshake is closed when its own time is up, but not when it is cancelled
-        connect = min(_CONNECT_SECONDS, max(left - _LEAST_SECONDS / 2, left / 2))
         message = httpx2.Request(
             request.method,
             url,
             headers=with_header(headers, "Accept-Encoding", "gzip"),
             content=request.body,
             extensions={
-                "timeout": {"connect": connect, "read": None, "write": None, "pool": None},
+                "timeout": {"connect": _CONNECT_SECONDS, "read": None, "write": None, "pool": None},
                 "trace": attempted.trace,
             },
         )
         _check_address(message, url, account.origin)
-        response = await transport.handle_async_request(message)
+        try:
+            response = await self._transport_to(account.origin).handle_async_request(message)
+        except BaseException:
+            await attempted.abandon()
+            raise
         attempted.sent, attempted.status = True, response.status_code
         try:
             received = {
@@ -173,8 +171,16 @@ class _Attempt:
     def __init__(self, sent: bool) -> None:
         self.sent = sent
         self.status: int | None = None
+        self._stream: Any = None
+
+    async def abandon(self) -> None:
+        """Close what was connected and never used: the library forgets a TLS handshake that is cancelled."""
+        if self._stream is not None and not self.sent:
+            await self._stream.aclose()
 
     async def trace(self, event: str, info: Any) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._stream = info["return_value"]
         # the CONNECT of a tunnel goes to the proxy; the API sees nothing of it
         if event.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
             self.sent = True

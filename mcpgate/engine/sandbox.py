@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import httpx2
 
-from mcpgate.sandbox.respond import respond
+from mcpgate.sandbox.api import Sandbox
 from mcpgate.values import Connector
 
 
 def sandbox_transport(connectors: Sequence[Connector]) -> httpx2.AsyncBaseTransport:
-    """A transport that answers for these connectors from their samples."""
+    """A transport that answers for these connectors, and remembers what was written as long as it lives."""
+    sandbox = Sandbox(connectors)
 
     def answer(request: httpx2.Request) -> httpx2.Response:
-        status, body = respond(connectors, request.method, str(request.url), request.content)
-        return httpx2.Response(status, content=body, headers={"Content-Type": "application/json"})
+        reply = sandbox.respond(request.method, str(request.url), request.headers, request.content)
+        return httpx2.Response(reply.status, content=reply.body, headers=dict(reply.headers))
 
     return httpx2.MockTransport(answer)

@@ -69,7 +69,9 @@ def read_binding(value: Any) -> Binding:
     """A binding from its JSON; raises `ValueError` for anything else."""
     try:
         facts = {field.name: value[field.name] for field in dataclasses.fields(Binding)}
-        binding = Binding(**{**facts, "origins": tuple(facts["origins"]), "settings": dict(facts["settings"])})
+        binding = Binding(
+            **{**facts, "origins": tuple(facts["origins"]), "settings": dict(facts["settings"])}
+        )
     except (TypeError, KeyError) as error:
         raise ValueError("not a binding") from error
     texts = [*binding.origins, *binding.settings, *binding.settings.values()]
@@ -80,7 +82,7 @@ def read_binding(value: Any) -> Binding:
 
 
 def source_of(connector: Connector) -> str:
-    """What a credential is bound to besides its origins: a known name, or the digest of a file given by path."""
+    """Where a connector is from: a known name, or the digest of a file given by path."""
     source = connector.source
     return f"{source.kind} {source.digest if source.kind == 'file' else connector.name}"
 

@@ -1,4 +1,4 @@
-"""Which credential a call gets: that of the account that was named, else the environment's, else `default`."""
+"""Which credential a call gets: the named account's, else the environment's, else that of `default`."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -10,8 +11,9 @@ from mcpgate.errors import CredentialError
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.values import Account
 from mcpgate.vault.accounts import Accounts, Binding, origins_of, read_binding, source_of
+from mcpgate.vault.environment import variable
 from mcpgate.vault.kinds import Known, check_mode, connect_command, judge, of_its_own
-from mcpgate.vault.os_keyring import Keyring, find_keyring
+from mcpgate.vault.os_keyring import INSTALL, UNLOCK, Keyring, find_keyring
 
 
 class KeyringVault:
@@ -52,7 +54,9 @@ class KeyringVault:
         self._scrubber.learn(text)
         fault = binding.fault(account)
         if fault:
-            raise CredentialError(f"{what} {fault}.", again if binding.same_kind(connector) else of_its_own(connector))
+            raise CredentialError(
+                f"{what} {fault}.", again if binding.same_kind(connector) else of_its_own(connector)
+            )
         kind = judge(text, account, self._known, what=what, another=again)
         check_mode(account, what, kind.mode, binding.mode)
         return Secret(text)
@@ -61,16 +65,21 @@ class KeyringVault:
         """Whether the keyring still has the secret of an account; raises `CredentialError`."""
         return self._keyring_of(row).get(_user(row.connector, row.account)) is not None
 
-    def keyring(self) -> Keyring:
-        """The keyring that new secrets go to; raises `CredentialError` where there is none."""
+    def keyring(self, connector: str) -> Keyring:
+        """The keyring that new secrets go to; raises `CredentialError` with what to type instead."""
         found = self._find("")
         if found is None:
-            raise CredentialError("No keyring of this system can be used, so there is no place to keep a key.")
+            name = variable(connector)
+            hint = f"Without one:\n  read -rs {name} && export {name}"
+            if sys.platform not in ("darwin", "win32"):
+                hint += f"\nOr get one, and log in again:\n  {INSTALL}"
+                hint += f"\nWithout a desktop, unlock it:\n  {UNLOCK}"
+            raise CredentialError("No keyring of this system can be used, so a key cannot be kept.", hint)
         return found
 
     def keep(self, account: Account, secret: Secret, mode: str) -> None:
         """Keep the secret of an account; when a step fails, what was there before is put back."""
-        keyring = self.keyring()
+        keyring = self.keyring(account.connector.name)
         binding = Binding(
             account.connector.name,
             account.name,
@@ -106,8 +115,11 @@ class KeyringVault:
     def _keyring_of(self, row: Binding) -> Keyring:
         found = self._find(row.keyring)
         if found is None:
-            what = f"{row.connector}/{row.account} is kept in the {row.keyring}, which cannot be reached from here."
-            raise CredentialError(what, "Start mcpgate in a session that has it, or set the variable instead.")
+            where = (
+                f"{row.connector}/{row.account} is in the {row.keyring}, which cannot be reached from here."
+            )
+            hint = f"Start mcpgate where it can be, or set {variable(row.connector)} there."
+            raise CredentialError(where, hint)
         return found
 
 

@@ -18,9 +18,9 @@ Known = Callable[[str], Connector | None]
 def judge(text: str, account: Account, known: Known, *, what: str, another: str) -> Kind:
     """The kind of a secret that may go where the account sends it; raises `CredentialError`.
 
-    A file given by path that bears a known name is held to that connector's kinds, and gets the secret only for
-    that connector's origin or, if it is a test key, for loopback. Messages call the secret `what`, and `another`
-    says how to give another one.
+    A file given by path that bears a known name is held to that connector's kinds, and gets the secret only
+    for that connector's origin or, if it is a test key, for loopback. Messages call the secret `what`;
+    `another` says how to give another one.
     """
     if not text.isascii() or not text.isprintable() or " " in text:
         message = f"{what} holds spaces, line ends or characters that no key has."
@@ -44,7 +44,11 @@ def check_mode(account: Account, what: str, *modes: str) -> None:
 
 def connect_command(connector: Connector, account: str = "default") -> str:
     """What a person types to connect an account."""
-    words = ["mcpgate", "connect", connector.source.path if connector.source.kind == "file" else connector.name]
+    words = [
+        "mcpgate",
+        "connect",
+        connector.source.path if connector.source.kind == "file" else connector.name,
+    ]
     return shlex.join(words + (["--account", account] if account != "default" else []))
 
 

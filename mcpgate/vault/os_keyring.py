@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import stat
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 from threading import Thread
 from typing import Any, Final, Protocol, TypeVar
 
@@ -29,8 +29,9 @@ _OTHERS: Final = (
     ("Secret Service", "keyring.backends.libsecret", "Keyring"),
     ("KWallet", "keyring.backends.kwallet", "DBusKeyring"),
 )
+INSTALL: Final = "sudo apt install gnome-keyring dbus-user-session"
 UNLOCK: Final = 'read -rs P && printf %s "$P" | gnome-keyring-daemon --unlock'
-"""What unlocks a Secret Service on a machine without a desktop."""
+"""What brings a Secret Service to Debian and its kin, and what unlocks it on a machine without a desktop."""
 _LOCKED: Final = ("KeyringLocked", "LockedException", "PromptDismissedException", "InitError")
 
 Found = TypeVar("Found")
@@ -107,7 +108,7 @@ class Keyring:
 
 
 def find_keyring(name: str = "") -> Keyring | None:
-    """The first keyring of this system that can be used, or the one of this name; None where there is none."""
+    """The first keyring of this system that can be used, or the one of this name, or None."""
     _find_session_bus()
     known = {"darwin": _MAC, "win32": _WINDOWS}.get(sys.platform, _OTHERS)
     for label, module, kind in known:
@@ -121,12 +122,9 @@ def _find_session_bus() -> None:
     """MCP clients start servers with HOME, PATH and little else: the user's own bus is where it always is."""
     if sys.platform in ("darwin", "win32") or os.environ.get("DBUS_SESSION_BUS_ADDRESS"):
         return
-    socket = f"{_RUN}/{os.getuid()}/bus"
-    try:
-        if stat.S_ISSOCK(os.stat(socket).st_mode):
-            os.environ["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={socket}"
-    except OSError:
-        pass
+    bus = Path(_RUN, str(os.getuid()), "bus")
+    if bus.is_socket():
+        os.environ["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={bus}"
 
 
 def _load(module: str, kind: str) -> Backend | None:

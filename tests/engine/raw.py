@@ -13,11 +13,12 @@ WAIT = b"wait until the caller is gone"
 class RawServer:
     """Answers the nth connection with the nth script: after each request's head its next bytes, then it closes.
 
-    `heads` are the request heads that came, by connection.
+    `heads` are the request heads that came, by connection; `ended` is set once a connection has ended.
     """
 
     def __init__(self, *scripts: Iterable[bytes]) -> None:
         self.heads: list[list[bytes]] = []
+        self.ended = threading.Event()
         self._scripts = list(scripts)
         self._closed = False
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -39,6 +40,7 @@ class RawServer:
                     self._converse(connection, script, heads)
                 except OSError:
                     pass
+            self.ended.set()
 
     def _converse(self, connection: socket.socket, script: Iterable[bytes], heads: list[bytes]) -> None:
         for answer in script:

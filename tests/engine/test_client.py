@@ -20,7 +20,6 @@ import pytest
 from mcpgate.engine.body import MAX_REPLY_BYTES
 from mcpgate.engine.client import Client
 from mcpgate.engine.request import build
-from mcpgate.secrets import Secret
 from mcpgate.values import Connector
 from tests.engine.raw import WAIT, RawServer, http
 from tests.engine.rig import Rig, one_tool
@@ -57,7 +56,6 @@ SEQUENCES: list[tuple[str, str, list[Answer], str]] = [
     ("GET", "", [reply(501)], "unknown"),
     ("GET", "", [reply(302, Location="/y")], "failed"),
     ("GET", "", [reply(400)], "failed"),
-    ("GET", "", [reply(404), *[]], "failed"),
     ("GET", "", [dataclasses.replace(CUT, status=404)], "failed"),
     ("GET", "", [reply(503, Should_Retry="false")], "unknown"),
     ("GET", "", [reply(409, Should_Retry="true"), OK], "succeeded"),
@@ -386,6 +384,13 @@ def test_a_call_that_is_cancelled_leaves_nothing_behind(scripted: Start) -> None
         rig.run(cancelled())
 
 
+def test_a_handshake_that_takes_too_long_is_closed() -> None:
+    with RawServer([WAIT]) as server:
+        with Rig(tool(POST, f"https://127.0.0.1:{server.port}", "timeout: 1")) as rig:
+            assert rig.send().fate == "failed"
+            assert server.ended.wait(2)
+
+
 # --- the address is the one that was checked ---
 
 
@@ -473,4 +478,3 @@ def test_the_credential_is_opened_once_for_all_attempts(scripted: Start) -> None
         assert rig.send().fate == "succeeded"
         assert rig.opened == 1
     assert {request.headers["authorization"] for request in server.requests} == {"Bearer a-secret-key"}
-    assert repr(Secret("x")) == "***"
