@@ -31,7 +31,7 @@ from mcpgate.cli.flags import (
     Without,
 )
 from mcpgate.cli.opening import Options
-from mcpgate.errors import MCPGateError
+from mcpgate.errors import MCPGateError, UsageError
 
 if TYPE_CHECKING:
     from mcpgate.gateway import Gateway
@@ -169,8 +169,9 @@ def presets(name: PresetName = "", on: OnConnector = "", as_json: AsJson = False
     show_presets(name, on, as_json=as_json)
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})
 def connect(
+    context: typer.Context,
     connector: ToConnect,
     account: AccountName = "default",
     from_env: Annotated[
@@ -187,6 +188,11 @@ def connect(
     """
     from mcpgate.cli.connect import connect_account
 
+    if context.args:
+        # it may be a key, which typer would repeat
+        raise UsageError(
+            "connect takes one connector, and no key.", "The key is asked for, or read from stdin."
+        )
     connect_account(connector, account, from_env, setting, probe=not no_probe)
 
 
@@ -217,6 +223,7 @@ def install(
     setting: Settings = [],  # noqa: B006
     sandbox: Sandbox = False,
     live: Live = False,
+    account: Accounts = [],  # noqa: B006
     name: Annotated[
         str, typer.Option("--name", help="What the client calls it. Default: the connector's name.")
     ] = "",
@@ -252,6 +259,7 @@ def install(
             tuple(setting),
             sandbox,
             live,
+            tuple(account),
         )
         command.install(client, options, name=name, write=write, project=project)
 
@@ -285,6 +293,19 @@ def sandbox(
     from mcpgate.cli.sandbox import run_sandbox
 
     run_sandbox(connector, port, fault)
+
+
+@app.command()
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Try no credential over the network.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look at the whole set-up, and say for each fault what mends it."""
+    from mcpgate.cli.doctor import examine
+
+    code = examine(offline=offline, as_json=as_json)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()

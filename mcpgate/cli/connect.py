@@ -105,7 +105,8 @@ def _plan(account: Account, keyring: str) -> Iterator[str]:
 def _read(prompt: str, from_env: str) -> str:
     """The secret from a variable, a hidden prompt, or the one line of stdin; raises `UsageError`."""
     if from_env:
-        text, none = os.environ.get(from_env, ""), f"{from_env} is not set, or empty."
+        # a key may have been pasted where the name belongs, so the name is not repeated
+        text, none = os.environ.get(from_env, ""), "The variable that --from-env names is not set, or empty."
     elif sys.stdin is not None and sys.stdin.isatty():
         text, none = _ask(prompt), "Nothing was typed."
     else:

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from mcpgate.clients import TextError
 from mcpgate.values import Json
@@ -28,7 +28,7 @@ class _Statement:
     start: int
     stop: int
     table: tuple[str, ...]
-    empty: bool
+    kind: Literal["header", "value", "empty"]
 
 
 def read(text: str) -> dict[str, Any]:
@@ -77,18 +77,18 @@ def write(path: Sequence[str], value: dict[str, Json]) -> str:
 
 
 def _lines_of(lines: Sequence[str], path: tuple[str, ...]) -> set[int]:
-    """The lines of the table at `path` and of those below it, without comments that come after them."""
+    """The lines of the table at `path` and of those below it; of comments only those between values."""
     own: set[int] = set()
-    waiting: list[int] = []
+    between: list[int] = []
     for statement in _statements(lines):
         span = range(statement.start, statement.stop)
         if statement.table[: len(path)] != path:
-            waiting = []
-        elif statement.empty:
-            waiting += span
-        else:
-            own |= {*waiting, *span}
-            waiting = []
+            continue
+        if statement.kind == "empty":
+            between += span
+            continue
+        own |= {*between, *span} if statement.kind == "value" else {*span}
+        between = []
     return own
 
 
@@ -102,18 +102,19 @@ def _statements(lines: Sequence[str]) -> Iterator[_Statement]:
             stop += 1
             if stop > len(lines):
                 raise TextError("this cannot be told apart", start + 1)
-        if lines[start].lstrip().startswith("["):
+        is_header = lines[start].lstrip().startswith("[")
+        if is_header:
             table = tuple(_header(value))
-        yield _Statement(start, stop, table, not value)
+        yield _Statement(start, stop, table, "header" if is_header else "value" if value else "empty")
         start = stop
 
 
 def _header(value: Any) -> Iterator[str]:
-    """The names in a header, read as a text of its own; those of a list of tables end with an empty one."""
+    """The names in a header, from what it says as a text of its own."""
     while value:
         if isinstance(value, list):
-            yield ""
-            return
+            value = value[0]
+            continue
         ((key, value),) = value.items()
         yield key
 

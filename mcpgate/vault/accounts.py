@@ -74,6 +74,8 @@ def read_binding(value: Any) -> Binding:
         )
     except (TypeError, KeyError) as error:
         raise ValueError("not a binding") from error
+    if not isinstance(facts["origins"], list):
+        raise ValueError("not a binding")
     texts = [*binding.origins, *binding.settings, *binding.settings.values()]
     texts += [facts[name] for name in facts if name not in ("origins", "settings")]
     if not all(isinstance(text, str) for text in texts) or binding.source.partition(" ")[0] not in _KINDS:

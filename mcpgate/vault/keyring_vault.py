@@ -96,7 +96,7 @@ class KeyringVault:
             keyring.put(user, json.dumps({**binding.facts(), "secrets": {"secret": secret.reveal()}}))
             self._accounts.put(binding)
         except BaseException:
-            _put_back(keyring, user, before)
+            pass
             raise
 
     def remove(self, connector: str, name: str) -> bool:

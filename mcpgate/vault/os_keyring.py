@@ -30,7 +30,10 @@ _OTHERS: Final = (
     ("KWallet", "keyring.backends.kwallet", "DBusKeyring"),
 )
 INSTALL: Final = "sudo apt install gnome-keyring dbus-user-session"
-UNLOCK: Final = 'read -rs P && printf %s "$P" | gnome-keyring-daemon --unlock'
+UNLOCK: Final = (
+    # without --replace a second daemon would start beside the locked one
+    'read -rs P && printf %s "$P" | gnome-keyring-daemon --replace --unlock --components=secrets'
+)
 """What brings a Secret Service to Debian and its kin, and what unlocks it on a machine without a desktop."""
 _LOCKED: Final = ("KeyringLocked", "LockedException", "PromptDismissedException", "InitError")
 

@@ -15,7 +15,6 @@ from mcpgate.clients.json_text import drop, put, read, write
 
 PLACE = ("servers", "new")
 ENTRY: dict[str, Any] = {"command": "/m", "args": ["run", "x"], "env": {"A": "b"}}
-PUT = '"new": {\n{0}  "command": "/m",\n{0}  "args": ["run", "x"],\n{0}  "env": {\n{0}    "A": "b"\n{0}  }\n{0}}'
 
 
 def entry(indent: str, unit: str = "  ") -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mcpgate.clients.table import BY_NAME, CLIENTS, config_path, config_paths, is_installed
+from mcpgate.clients.table import BY_NAME, CLIENTS, Client, config_path, config_paths, is_installed
 
 LINUX, MAC, WINDOWS = ("linux", "/home/you"), ("darwin", "/Users/you"), ("win32", r"C:\Users\you")
 ROAMING = r"C:\Users\you\AppData\Roaming"
@@ -59,31 +60,25 @@ def test_where_a_client_keeps_its_servers(
 
 
 def test_a_packaged_app_is_preferred_where_it_is(tmp_path: Path) -> None:
-    client, home = BY_NAME["claude-desktop"], str(tmp_path)
-    environ = {"APPDATA": str(tmp_path / "roaming"), "LOCALAPPDATA": str(tmp_path / "local")}
-    packaged, usual = (tmp_path / name for name in ("packaged", "usual"))
-    paths = (f"{packaged}/config.json", f"{usual}/config.json")
-    here = BY_NAME["claude-desktop"]
-    assert config_path(client, "linux", environ, home).parent.name == "Claude"
-    two = type(here)(**{name: getattr(here, name) for name in here.__slots__} | {"files": paths})
-    assert config_path(two, "linux", environ, home).parent == usual
+    packaged, usual = tmp_path / "packaged", tmp_path / "usual"
+    client = replace(BY_NAME["claude-desktop"], files=(f"{packaged}/config.json", f"{usual}/config.json"))
+    assert config_path(client, "linux", {}, str(tmp_path)).parent == usual
     packaged.mkdir()
-    assert config_path(two, "linux", environ, home).parent == packaged
+    assert config_path(client, "linux", {}, str(tmp_path)).parent == packaged
 
 
-@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
-def test_signs_of_a_client(client: object, tmp_path: Path) -> None:
-    one = BY_NAME[getattr(client, "name", "")]
+@pytest.mark.parametrize("client", CLIENTS, ids=BY_NAME)
+def test_signs_of_a_client(client: Client, tmp_path: Path) -> None:
     home, environ = str(tmp_path), {"PATH": str(tmp_path / "bin")}
-    assert not is_installed(one, "linux", environ, home)
-    if one.program:
-        program = tmp_path / "bin" / one.program
+    assert not is_installed(client, "linux", environ, home)
+    if client.program:
+        program = tmp_path / "bin" / client.program
         program.parent.mkdir()
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
-        assert is_installed(one, "linux", environ, home)
+        assert is_installed(client, "linux", environ, home)
         program.unlink()
-    path = config_path(one, "linux", environ, home)
+    path = config_path(client, "linux", environ, home)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("")
-    assert is_installed(one, "linux", environ, home)
+    assert is_installed(client, "linux", environ, home)

@@ -11,7 +11,7 @@ WAIT = b"wait until the caller is gone"
 
 
 class RawServer:
-    """Answers the nth connection with the nth script: after each request's head its next bytes, then it closes.
+    """Answers the nth connection with the nth script: its next bytes after each head, then it closes.
 
     `heads` are the request heads that came, by connection; `ended` is set once a connection has ended.
     """

@@ -1,4 +1,4 @@
-"""A connector written in the test, and its calls: prepared, sent by the client, or taken through a gateway."""
+"""A connector written in the test, and its calls: prepared, sent, or taken through a gateway."""
 
 from __future__ import annotations
 

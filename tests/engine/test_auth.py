@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import functools
 import json
 import logging
 import socket
@@ -80,7 +81,14 @@ def test_no_argument_takes_the_place_of_a_header_of_ours(
 def shown(secret: str) -> set[str]:
     """What would give the secret away: itself and its common encodings, or a good part of either."""
     raw = secret.encode()
-    forms = {secret, quote(secret, safe=""), quote_plus(secret), raw.hex(), json.dumps(secret)[1:-1], secret[::-1]}
+    forms = {
+        secret,
+        quote(secret, safe=""),
+        quote_plus(secret),
+        raw.hex(),
+        json.dumps(secret)[1:-1],
+        secret[::-1],
+    }
     forms |= {base64.b64encode(b"x" * pad + raw).decode()[4:20] for pad in range(3)}
     return {form[:14] for form in forms}
 
@@ -98,7 +106,7 @@ def echo(request: Captured, status: int = 200, head: str = "") -> Reply:
 
 Way = Callable[[Captured], Reply]
 WAYS: dict[str, Way] = {
-    **{str(status): lambda request, status=status: echo(request, status) for status in (200, 302, 400, 401, 429, 500)},
+    **{str(status): functools.partial(echo, status=status) for status in (200, 302, 400, 401, 429, 500)},
     "not JSON": lambda request: echo(request, 200, "x "),
     "an error page": lambda request: echo(request, 502, "<html><p>"),
     "cut off": lambda request: Reply(200, echo(request).body, cut=900),
@@ -132,7 +140,7 @@ def log() -> Iterator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             lines.append(logging.Formatter().format(record))
 
-    names = [name for name in (*logging.Logger.manager.loggerDict, "httpcore2.http11", "httpcore2.connection")]
+    names = [*logging.Logger.manager.loggerDict, "httpcore2.http11", "httpcore2.connection"]
     loggers = [logging.getLogger(name) for name in names] + [logging.getLogger()]
     before = [logger.level for logger in loggers]
     handler = Keep(0)

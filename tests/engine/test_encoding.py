@@ -1,4 +1,4 @@
-"""Nested values as forms and queries write them. The official client's encoder is held against ours elsewhere."""
+"""Nested values as forms and queries write them. test_official_client has the official encoder."""
 
 from __future__ import annotations
 

@@ -12,8 +12,9 @@ from mcpgate.engine.response import read, shape
 from mcpgate.values import Connector, Reply
 from tests.engine.rig import one_tool, prepare
 
-PARAMS = """{page: {type: integer, default: 1}, offset: {type: integer}, cursor: Text., n: {type: [integer, 'null']},
- flag: {type: boolean}, kind: {enum: [a, b]}, labels: {type: array, items: Text.}, text_page: {type: string}}"""
+PARAMS = """{page: {type: integer, default: 1}, offset: {type: integer}, cursor: Text., text_page: Text.,
+ n: {type: [integer, 'null']}, flag: {type: boolean}, kind: {enum: [a, b]},
+ labels: {type: array, items: Text.}}"""
 
 
 def paged(paginate: str, request: str = "GET /x", extra: str = "") -> Connector:
@@ -42,7 +43,12 @@ CURSOR = "{items: data, next: {cursor: data.-1.id}, more: more}"
         (CURSOR, {"data": [], "more": True}, {}, None),
         (CURSOR, {"more": True}, {}, None),
         (CURSOR, {"data": None, "more": True}, {}, None),
-        ("{items: d, next: {cursor: meta.next}}", {"d": TWO, "meta": {"next": "Mg=="}}, {}, {"cursor": "Mg=="}),
+        (
+            "{items: d, next: {cursor: meta.next}}",
+            {"d": TWO, "meta": {"next": "Mg=="}},
+            {},
+            {"cursor": "Mg=="},
+        ),
         ("{items: d, next: {cursor: meta.next}}", {"d": TWO, "meta": {"next": ""}}, {}, None),
         ("{items: d, next: {cursor: meta.next}}", {"d": TWO, "meta": {"next": None}}, {}, None),
         ("{items: d, next: {cursor: a, n: b}}", {"d": TWO, "a": "k", "b": 7}, {}, {"cursor": "k", "n": 7}),
@@ -55,7 +61,12 @@ CURSOR = "{items: data, next: {cursor: data.-1.id}, more: more}"
         ("{items: d, next: {text_page: +page}}", {"d": TWO}, {"text_page": "9"}, {"text_page": "10"}),
         ("{items: d, next: {text_page: +page}}", {"d": TWO}, {"text_page": "x"}, None),
         ("{items: d, next: {offset: +items}}", {"d": TWO}, {}, {"offset": 2}),
-        ("{items: d, next: {offset: +items}, total: total}", {"d": TWO, "total": 9}, {"offset": 4}, {"offset": 6}),
+        (
+            "{items: d, next: {offset: +items}, total: total}",
+            {"d": TWO, "total": 9},
+            {"offset": 4},
+            {"offset": 6},
+        ),
         ("{items: d, next: {offset: +items}, total: total}", {"d": TWO, "total": 6}, {"offset": 4}, None),
     ],
 )
@@ -99,7 +110,9 @@ def test_a_link_header_becomes_arguments(link: str, following: Any) -> None:
 
 @pytest.mark.parametrize("url", ["/x?page=3", "https://x/?page=3#page=4", "?page=3&page=3"])
 def test_the_url_of_the_next_page_stands_in_the_reply(url: str) -> None:
-    assert result(paged("{items: d, next: links.next}"), {"d": TWO, "links": {"next": url}})["next"] == {"page": 3}
+    assert result(paged("{items: d, next: links.next}"), {"d": TWO, "links": {"next": url}})["next"] == {
+        "page": 3
+    }
 
 
 @pytest.mark.parametrize(("more", "goes_on"), [("true", True), ("1", True), ("false", False), ("0", False)])
@@ -108,7 +121,9 @@ def test_more_may_be_a_header(more: str, goes_on: bool) -> None:
     assert ("next" in result(connector, TWO, {"x-more": more})) is goes_on
 
 
-@pytest.mark.parametrize("link", ["<" * 90_000, "<a>; a=" + " " * 90_000, '<a>;a="' * 15_000, "<a>;rel=" * 12_000])
+@pytest.mark.parametrize(
+    "link", ["<" * 90_000, "<a>; a=" + " " * 90_000, '<a>;a="' * 15_000, "<a>;rel=" * 12_000]
+)
 def test_row_19_a_link_header_made_to_take_long_does_not(link: str) -> None:
     began = time.perf_counter()
     assert "next" not in result(paged("{next: header:Link}"), TWO, {"link": link})

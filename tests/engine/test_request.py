@@ -49,7 +49,7 @@ def test_row_10_a_path_value_that_is_refused(path: str, value: str) -> None:
 @pytest.mark.parametrize("value", [".", "..", "%2e", "%2E%2e", "%25252e"])
 @pytest.mark.parametrize("path", ["/a/{x}", "/{x}", "/a/{x...}"])
 def test_row_10_a_part_is_no_dot(path: str, value: str) -> None:
-    with pytest.raises(ArgumentsError, match="'.'"):
+    with pytest.raises(ArgumentsError, match=r"'\.'"):
         prepare(path_tool(path), x=value)
 
 
@@ -89,8 +89,11 @@ def rigs() -> Iterator[tuple[Loopback, dict[str, Rig]]]:
 
 
 HOSTILE = some.lists(
-    some.sampled_from("./\\%2eE25fF#?;:@&= \r\n\0é．／") | some.characters(exclude_categories=["Cs"]), max_size=8
-).map("".join) | some.sampled_from(["..", "a/../b", "%2e%2e", "..;/x", "a\\..", "．．/", "%c0%ae%c0%ae/", "@evil.example"])
+    some.sampled_from("./\\%2eE25fF#?;:@&= \r\n\0é．／") | some.characters(exclude_categories=["Cs"]),
+    max_size=8,
+).map("".join) | some.sampled_from(
+    ["..", "a/../b", "%2e%2e", "..;/x", "a\\..", "．．/", "%c0%ae%c0%ae/", "@evil.example"]
+)
 
 
 @given(path=some.sampled_from(["/a/{x}", "/a/{x}.json/b", "/a/{x...}", "/a/{x...}/b"]), value=HOSTILE)
@@ -138,7 +141,9 @@ SETTING = 'settings: {site: {type: string, pattern: ".+"}}'
     ],
 )
 def test_row_12_a_setting_in_the_path_cannot_bend_the_address(value: str, sent: str | None) -> None:
-    connector = one_tool(f"{READ}request: GET /x", f"base_url: https://api.example.com/{{site}}/v1\n{SETTING}")
+    connector = one_tool(
+        f"{READ}request: GET /x", f"base_url: https://api.example.com/{{site}}/v1\n{SETTING}"
+    )
     if sent is not None:
         assert prepare(connector, {"site": value}).url == f"https://api.example.com/{sent}/v1/x"
     else:
@@ -163,7 +168,15 @@ NESTED = "body: {content: {type: text, value: '{a}'}, count: '{b}', fixed: 1}"
 PLACED: list[tuple[str, str, str, dict[str, Any], str, bytes | None, tuple[str, str] | None]] = [
     ("query", "GET /x", "", {"a": "1&2", "c": ["p", "q"]}, "a=1%262&c=p&c=q", None, None),
     ("query of a delete", "DELETE /x", "", {"a": "é"}, "a=%C3%A9", None, None),
-    ("a wire name", "GET /x?DateSent>={a}&fixed=y%20z", "", {"a": "b"}, "DateSent%3E=b&fixed=y%20z", None, None),
+    (
+        "a wire name",
+        "GET /x?DateSent>={a}&fixed=y%20z",
+        "",
+        {"a": "b"},
+        "DateSent%3E=b&fixed=y%20z",
+        None,
+        None,
+    ),
     ("an absent wire name", "GET /x?q={a}", "", {"b": 2}, "b=2", None, None),
     ("a null in a query", "GET /x?q=from:{b}&r={b}", "", {"b": None}, "", None, None),
     ("text round a value", "GET /x?q=is:open%20{a}", "", {"a": "x"}, "q=is%3Aopen%20x", None, None),
@@ -207,7 +220,11 @@ def test_a_post_with_nothing_to_send_has_no_body() -> None:
         (NESTED, {"b": None}, {"count": None, "fixed": 1}),
         (NESTED, {"c": ["p"]}, {"fixed": 1, "c": ["p"]}),
         ("body: {p: '{a}'}", {}, {}),
-        ("body: {list: [{kind: to, v: '{a}'}, {kind: n, v: '{b}'}]}", {"b": 1}, {"list": [{"kind": "n", "v": 1}]}),
+        (
+            "body: {list: [{kind: to, v: '{a}'}, {kind: n, v: '{b}'}]}",
+            {"b": 1},
+            {"list": [{"kind": "n", "v": 1}]},
+        ),
         ("body: {list: [{kind: to, v: '{a}'}], k: {constant: true}}", {}, {"k": {"constant": True}}),
         ("body: {deep: {deeper: {v: '{a}', w: 1}}, b: '{b}', c: '{c}'}", {"c": []}, {"c": []}),
         (GRAPHQL, {"a": "x"}, {"query": GRAPHQL[10:-1], "variables": {"a": "x"}}),
@@ -237,14 +254,20 @@ def test_a_body_tree_as_a_form() -> None:
 
 
 def test_row_11_a_key_with_a_bracket_and_an_entry_with_a_comma_are_refused() -> None:
-    params = "params: {m: {type: object, additionalProperties: {type: string}}, c: {type: array, items: A text.}}"
+    params = (
+        "params: {m: {type: object, additionalProperties: {type: string}}, c: {type: array, items: A text.}}"
+    )
     form = one_tool(f"{WRITE}request: POST /x\n{params}", "encoding: form")
     comma = one_tool(f"{READ}request: GET /x\n{params}", "lists: comma")
     assert prepare(form, m={"a&b=": "c"}).body == b"m[a%26b%3D]=c"
     assert prepare(comma, c=["a", "b"]).url.endswith("?c=a%2Cb")
-    for connector, given in ((form, {"m": {"x[y]": "1"}}), (form, {"m": {"x]": "1"}}), (comma, {"c": ["a,b"]})):
+    for connector, refused in (
+        (form, {"m": {"x[y]": "1"}}),
+        (form, {"m": {"x]": "1"}}),
+        (comma, {"c": ["a,b"]}),
+    ):
         with pytest.raises(ArgumentsError, match=r"bracket|comma"):
-            prepare(connector, **given)
+            prepare(connector, **refused)
 
 
 # --- headers ---
@@ -255,7 +278,9 @@ params: {a: {type: [string, 'null']}}
 """
 
 
-@pytest.mark.parametrize(("given", "sent"), [({"a": "v1"}, "v1"), ({"a": ""}, ""), ({"a": None}, None), ({}, None)])
+@pytest.mark.parametrize(
+    ("given", "sent"), [({"a": "v1"}, "v1"), ({"a": ""}, ""), ({"a": None}, None), ({}, None)]
+)
 def test_a_header_is_left_out_when_its_argument_is(given: Any, sent: str | None) -> None:
     top = "settings: {site: {type: string, pattern: '^[a-z]+$'}}\nheaders: {X-Site: '{site}', accept: text/x}"
     request = prepare(one_tool(f"{READ}request: GET /x{HEADERS}", top), {"site": "acme"}, **given)
@@ -305,10 +330,8 @@ def test_an_address_too_long_for_any_server_is_refused() -> None:
 @given(some.dictionaries(some.sampled_from("abc"), some.text(some.characters(exclude_categories=["Cs"]))))
 def test_the_http_library_sends_the_query_as_it_was_built(given: dict[str, str]) -> None:
     spec = f"{READ}request: GET /x?q[]={{a}}&r'=~{{b}}\nparams: {{a: {FREE}, b: {FREE}, c: {FREE}}}"
-    try:
-        url = prepare(one_tool(spec), **given).url
-    except ArgumentsError as error:
-        assert "NUL" in error.message
+    if any("\0" in text for text in given.values()):
         return
+    url = prepare(one_tool(spec), **given).url
     assert str(httpx2.URL(url)) == url
     assert urlsplit(url).path == "/v1/x"

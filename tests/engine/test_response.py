@@ -18,12 +18,16 @@ HTML = {"content-type": "text/html; charset=utf-8"}
 PAGE = b"<html><head><title>Bad\n gateway</title><style>p{}</style></head><body><p>Sorry</p></body></html>"
 
 
-def judged(spec: str, status: int, body: bytes, headers: dict[str, str] | None = None, top: str = "") -> Reply:
+def judged(
+    spec: str, status: int, body: bytes, headers: dict[str, str] | None = None, top: str = ""
+) -> Reply:
     connector = one_tool(spec, top)
     return read(connector, connector.tools["t_x"], prepare(connector), status, headers or {}, body)
 
 
-def shaped(spec: str, status: int, body: Any, headers: dict[str, str] | None = None, top: str = "") -> Outcome:
+def shaped(
+    spec: str, status: int, body: Any, headers: dict[str, str] | None = None, top: str = ""
+) -> Outcome:
     connector: Connector = one_tool(spec, top)
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     tool = connector.tools["t_x"]
@@ -67,7 +71,12 @@ def test_the_status_says_what_became_of_a_call(spec: str, status: int, fate: str
         (f"{GET}\nreply: text", 200, b"", ""),
         (f"{GET}\nunwrap: data.x", 200, b'{"data":{"x":{"id":1}}}', '{"id":1}'),
         (f"{GET}\nunwrap: data.x\nfields: [id]", 200, b'{"data":{"x":null}}', "null"),
-        (f"{GET}\nfields: [id, in.id]", 200, b'[{"id":1,"in":{"id":2,"x":3},"y":4}]', '[{"id":1,"in":{"id":2}}]'),
+        (
+            f"{GET}\nfields: [id, in.id]",
+            200,
+            b'[{"id":1,"in":{"id":2,"x":3},"y":4}]',
+            '[{"id":1,"in":{"id":2}}]',
+        ),
         (f"{GET}\npaginate: {{items: d, next: {{n: n}}}}\nparams: {{n: T.}}", 200, b"{}", '{"items":[]}'),
     ],
 )
@@ -105,7 +114,9 @@ WHOLE = f"{GET}\npaginate: {{next: {{n: +page}}}}\nparams: {{n: {{type: integer}
         (WHOLE, b'{"message":"later"}', {}, 'with {"message":"later"} where a list was due'),
     ],
 )
-def test_row_27_what_came_is_not_what_was_due(spec: str, body: bytes, headers: dict[str, str], says: str) -> None:
+def test_row_27_what_came_is_not_what_was_due(
+    spec: str, body: bytes, headers: dict[str, str], says: str
+) -> None:
     reply = judged(spec, 200, body, headers)
     assert reply.fate == "unknown"
     outcome = shaped(spec, 200, body, headers)
@@ -123,14 +134,17 @@ def test_row_19_the_deepest_reply_that_is_read() -> None:
 # --- errors inside 200 ---
 
 
-@pytest.mark.parametrize(("value", "failed"), [
-    *((value, False) for value in (None, False, 0, "", [], {}, 0.0)),
-    *((value, True) for value in (True, 1, "e", [0], {"a": None}, -1)),
-])
-def test_an_error_inside_a_200(value: Any, failed: bool) -> None:
-    body = json.dumps({"fault": value, "id": 1}).encode()
-    for spec in (GET, POST):
-        assert judged(spec, 200, body, top="errors: {when: fault}").fate == ("failed" if failed else "succeeded")
+@pytest.mark.parametrize(
+    ("fate", "values"),
+    [
+        ("succeeded", (None, False, 0, "", [], {}, 0.0)),
+        ("failed", (True, 1, "e", [0], {"a": None}, -1)),
+    ],
+)
+def test_an_error_inside_a_200(fate: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        body = json.dumps({"fault": value, "id": 1}).encode()
+        assert {judged(spec, 200, body, top="errors: {when: fault}").fate for spec in (GET, POST)} == {fate}
     assert judged(GET, 200, b'{"id":1}', top="errors: {when: fault}").fate == "succeeded"
     assert judged(GET, 200, b"{}", {"x-error": "1"}, top="errors: {when: header:X-Error}").fate == "failed"
 
@@ -151,31 +165,54 @@ request_id: X-Id
 errors:
   message: [error.message, errors.detail]
   code: [error.decline_code, error.code]
-  hints: {card_declined: "Ask for another\\n card.", 402: It was not paid., expired: Renew it., 401: Own words.}
+  hints: {card_declined: "Ask for another\\n card.", 402: It was not paid., 401: Own words.}
 """
 
 
 @pytest.mark.parametrize(
     ("status", "body", "code", "message", "hint"),
     [
-        (402, {"error": {"message": "No.", "code": "card_declined", "decline_code": "lost"}}, "lost", "No.",
-         "Ask for another card."),
+        (
+            402,
+            {"error": {"message": "No.", "code": "card_declined", "decline_code": "lost"}},
+            "lost",
+            "No.",
+            "Ask for another card.",
+        ),
         (402, {"error": {"message": "No.", "code": "other"}}, "other", "No.", "It was not paid."),
         (401, {"error": {"code": 17}}, "17", None, "Own words."),
-        (403, {"errors": [{"detail": "a"}, {"detail": "b"}, {"detail": "a"}]}, None, "a; b",
-         "The credential lacks the permission for this. Ask a person."),
+        (
+            403,
+            {"errors": [{"detail": "a"}, {"detail": "b"}, {"detail": "a"}]},
+            None,
+            "a; b",
+            "The credential lacks the permission for this. Ask a person.",
+        ),
         (404, {"other": 1}, None, None, "There is no such object. Check the id."),
         (418, {}, None, None, None),
-        (400, {"error": {"message": {"en": "No"}, "code": ""}}, None, '{"en":"No"}',
-         "The API did not accept these arguments. Correct them before trying again."),
+        (
+            400,
+            {"error": {"message": {"en": "No"}, "code": ""}},
+            None,
+            '{"en":"No"}',
+            "The API did not accept these arguments. Correct them before trying again.",
+        ),
         (409, PAGE, None, "Bad gateway", "This conflicts with the current state."),
         (429, b"slow   down\n", None, "slow down", "Too many requests. Wait before trying again."),
         (500, b"<p>x" + b"y" * 999, None, "x" + "y" * 299, None),
-        (400, b"<b>a</b><script>var x = '<p>hid';</script> b < c<!-- d -->", None, "a b < c", "The API did not"),
+        (
+            400,
+            b"<b>a</b><script>var x = '<p>hid';</script> b < c<!-- d -->",
+            None,
+            "a b < c",
+            "The API did not",
+        ),
         (400, {"error": {"message": "m" * 9999}}, None, "m" * 2000, "The API did not"),
     ],
 )
-def test_what_an_error_says(status: int, body: Any, code: str | None, message: str | None, hint: str | None) -> None:
+def test_what_an_error_says(
+    status: int, body: Any, code: str | None, message: str | None, hint: str | None
+) -> None:
     outcome = shaped(GET, status, body, {"x-id": "req_1"}, ERRORS)
     facts = dict(outcome.structured or {})
     assert outcome.is_error
@@ -188,14 +225,18 @@ def test_what_an_error_says(status: int, body: Any, code: str | None, message: s
 
 
 def test_without_a_place_for_messages_the_reply_itself_is_shown() -> None:
-    assert '{"reason":"Latitude' in shaped(GET, 400, {"reason": "Latitude must be in range", "x": "y" * 999}).text
+    assert (
+        '{"reason":"Latitude'
+        in shaped(GET, 400, {"reason": "Latitude must be in range", "x": "y" * 999}).text
+    )
     graphql = "category: read\ngraphql: 'query { x }'"
     facts = shaped(graphql, 400, {"errors": [{"message": "Unknown field"}]}).structured or {}
     assert facts["message"] == "Unknown field"
 
 
 @pytest.mark.parametrize(
-    ("spec", "status", "unknown"), [(GET, 500, False), (POST, 500, True), (POST, 402, False), (GET, 404, False)]
+    ("spec", "status", "unknown"),
+    [(GET, 500, False), (POST, 500, True), (POST, 402, False), (GET, 404, False)],
 )
 def test_row_20_an_error_of_a_write_bears_its_key(spec: str, status: int, unknown: bool) -> None:
     connector = one_tool(spec, ERRORS)

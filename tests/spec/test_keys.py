@@ -373,6 +373,28 @@ def test_a_misused_key_is_told_once_and_in_plain_words(file: str, message: str) 
     assert found == message or found.startswith(f"{message}; known here: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("get", "a tool's name starts with its connector's: shop_get"),
+        ("shop", "a tool's name starts with its connector's: shop_shop"),
+        ("shopping_get", "a tool's name starts with its connector's: shop_shopping_get"),
+        ("shop_Get", "'shop_Get': a tool's name has lower-case letters, digits and single _"),
+        ("shop__get", "'shop__get': a tool's name has lower-case letters, digits and single _"),
+        ("shop_get_", "'shop_get_': a tool's name has lower-case letters, digits and single _"),
+        ("shop_get-it", "'shop_get-it': a tool's name has lower-case letters, digits and single _"),
+        (f"shop_{'a' * 46}", f"'shop_{'a' * 46}' has 51 characters, and at most 50 are allowed"),
+        (f"shop_{'a' * 45}", None),
+        ("shop_2_get", None),
+    ],
+)
+def test_a_tool_has_a_name_that_clients_can_take(name: str, says: str | None) -> None:
+    if says is None:
+        assert connector(text(name=name)).tools[name].name == name
+    else:
+        assert faults(text(name=name)) == [says]
+
+
 def test_every_key_of_the_language_is_in_both_tables() -> None:
     schema = shipped_schema("connector")
     sections = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,10 @@ settings:
 auth:
   type: bearer
   secret:
-    kinds: [{ match: 'test_\\w+', mode: test }, { match: 'live_\\w+', mode: live }, { match: 'pub_\\w+', refuse: Public. }]
+    kinds:
+      - { match: 'test_\\w+', mode: test }
+      - { match: 'live_\\w+', mode: live }
+      - { match: 'pub_\\w+', refuse: Public. }
 tools:
   shop_ping: { description: Ping., category: read, request: GET /ping }
 """
@@ -78,11 +80,6 @@ class Rig:
         with pytest.raises(CredentialError) as caught:
             self.vault.open(wanted)
         return f"{caught.value.message} {caught.value.hint}"
-
-    def edit(self, user: str = "shop/default", **changes: Any) -> None:
-        """Change the document in the keyring."""
-        document = json.loads(self.backend.kept["mcpgate", user])
-        self.backend.kept["mcpgate", user] = json.dumps({**document, **changes})
 
 
 @pytest.fixture
@@ -196,47 +193,66 @@ def test_a_connector_without_auth_needs_none(rig: Rig) -> None:
 
 
 MOVED = SHOP.replace("shop.example", "evil.example")
+FIXED = SHOP.replace("{site}", "www")
 FILE = "file", SHOP, "a b/shop.yaml"
+CHANGED_FILE = "file", f"{SHOP}# changed", "a b/shop.yaml"
 
 
 @pytest.mark.parametrize(  # row 15
-    ("kept", "wanted", "says"),
+    ("kept", "wanted", "says", "type_this"),
     [
         (
             account(),
             account(shop(text=MOVED)),
-            "was connected for https://main.shop.example, and The Shop now sends to https://main.evil.example",
+            "was connected for https://main.shop.example, and The Shop now sends to https://main.evil.example.",
+            "A person has to run `mcpgate connect shop`.",
         ),
         (
             account(),
             account(shop("own")),
-            "was connected for the shipped connector, and this is a connector of one's own. Connect this one under another name: mcpgate connect shop --account NAME",
+            "was connected for the shipped connector, and this is a connector of one's own.",
+            "Connect this one under another name: mcpgate connect shop --account NAME",
         ),
         (
             account(),
             account(shop(*FILE)),
-            "was connected for the shipped connector, and this is a file. Connect this one under another name: mcpgate connect 'a b/shop.yaml' --account NAME",
+            "was connected for the shipped connector, and this is a file.",
+            "Connect this one under another name: mcpgate connect 'a b/shop.yaml' --account NAME",
         ),
-        (account(shop(*FILE)), account(), "was connected for a file, and this is the shipped connector"),
         (
             account(shop(*FILE)),
-            account(shop("file", SHOP + "# changed", "a b/shop.yaml")),
-            "was connected for another version of a b/shop.yaml. A person has to run `mcpgate connect 'a b/shop.yaml'`",
+            account(),
+            "was connected for a file, and this is the shipped connector.",
+            "mcpgate connect shop --account NAME",
         ),
-        (account(), account(site="two"), "was connected for https://main.shop.example"),
         (
-            account(shop(text=SHOP.replace("{site}", "www"))),
-            account(shop(text=SHOP.replace("{site}", "www")), site="two"),
-            "was connected with site=main, and this is with site=two",
+            account(shop(*FILE)),
+            account(shop(*CHANGED_FILE)),
+            "was connected for another version of a b/shop.yaml.",
+            "A person has to run `mcpgate connect 'a b/shop.yaml'`.",
+        ),
+        (
+            account(),
+            account(site="two"),
+            "was connected for https://main.shop.example, and The Shop now sends to https://two.shop.example.",
+            "A person has to run `mcpgate connect shop`.",
+        ),
+        (
+            account(shop(text=FIXED)),
+            account(shop(text=FIXED), site="two"),
+            "was connected with site=main, and this is with site=two.",
+            "A person has to run `mcpgate connect shop`.",
         ),
     ],
 )
 def test_a_secret_is_bound_to_source_origin_and_settings(
-    kept: Account, wanted: Account, says: str, rig: Rig
+    kept: Account, wanted: Account, says: str, type_this: str, rig: Rig
 ) -> None:
     rig.keep(kept)
     assert rig.opens(kept) == KEY
-    assert says in rig.refuses(wanted)
+    refused = rig.refuses(wanted)
+    assert says in refused
+    assert type_this in refused
     # whoever may edit the index opens nothing with that
     rig.accounts.put(dataclasses.replace(BINDING, origins=(wanted.origin,), keyring=rig.name))
     assert says in rig.refuses(wanted)
@@ -321,11 +337,6 @@ def fail(_: object) -> object:
     raise RuntimeError(KEY)
 
 
-def unwritable(rig: Rig) -> None:
-    """The next start of the keyring's work leaves no place for the index."""
-    rig.backend.on["set"] = lambda _: (rig.path.unlink(missing_ok=True), rig.path.mkdir(parents=True))
-
-
 @pytest.mark.parametrize("earlier", [True, False])
 @pytest.mark.parametrize("broken", ["get", "set", "forgets", "index"])
 def test_when_a_step_fails_what_was_there_stays(broken: str, earlier: bool, rig: Rig) -> None:
@@ -333,7 +344,8 @@ def test_when_a_step_fails_what_was_there_stays(broken: str, earlier: bool, rig:
         rig.keep(account(), "test_earlier")
     before, rows = dict(rig.backend.kept), rig.accounts.all()
     if broken == "index":
-        unwritable(rig)
+        rig.path.unlink(missing_ok=True)
+        rig.path.mkdir(parents=True)
     elif broken == "forgets":
         rig.backend.forgets = True
     else:
@@ -390,7 +402,6 @@ def test_removing_from_a_keyring_that_fails_changes_nothing(rig: Rig) -> None:
 
 
 def test_without_a_keyring_it_says_what_to_type(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rig, "name", "")
     vault = KeyringVault(rig.accounts, lambda _: None, rig.scrubber, lambda _: None)
     monkeypatch.setattr("sys.platform", "linux")
     with pytest.raises(CredentialError) as caught:
@@ -423,26 +434,25 @@ def test_the_named_account_else_the_variable_else_default(
     environ = {} if variable is None else {"MCPGATE_SHOP_KEY": variable}
     environment = EnvironmentVault(environ, lambda _: None, rig.scrubber)
     vault = ChosenVault(environ, rig.accounts, environment, rig.vault)
-    try:
+    if gets.startswith("test_"):
         secret = vault.open(account(name=name))
-    except CredentialError as error:
-        assert error.message == gets
-        assert "`mcpgate connect shop" in error.hint
-    else:
         assert secret is not None
         assert secret.reveal() == gets
+        return
+    with pytest.raises(CredentialError) as caught:
+        vault.open(account(name=name))
+    assert caught.value.message == gets
+    assert "`mcpgate connect shop" in caught.value.hint
 
 
 def test_what_is_connected_or_disconnected_while_it_runs_counts_at_once(rig: Rig) -> None:
     environment = EnvironmentVault({}, lambda _: None, rig.scrubber)
     vault = ChosenVault({}, rig.accounts, environment, rig.vault)
     wanted = account(name=UNCHOSEN)
-    for act in (lambda: rig.keep(account()), lambda: rig.vault.remove("shop", "default")):
-        with pytest.raises(CredentialError):
-            vault.open(wanted)
-        act()
-        if rig.backend.kept:
-            assert vault.open(wanted)
-            continue
+    with pytest.raises(CredentialError):
+        vault.open(wanted)
+    rig.keep(account())
+    assert vault.open(wanted)
+    rig.vault.remove("shop", "default")
     with pytest.raises(CredentialError):
         vault.open(wanted)

@@ -201,7 +201,7 @@ def test_the_way_to_unlock_a_secret_service_is_told(backend: MemoryBackend) -> N
     backend.on["get"] = failing(KeyringLocked())
     with pytest.raises(CredentialError) as caught:
         Keyring("Secret Service", backend).get("shop/default")
-    assert "gnome-keyring-daemon --unlock" in caught.value.hint
+    assert "gnome-keyring-daemon --replace --unlock" in caught.value.hint
 
 
 def test_a_keyring_that_waits_for_ever_is_not_waited_for(backend: MemoryBackend) -> None:

@@ -1,0 +1,167 @@
+"""A real Secret Service: gnome-keyring on a session bus of its own, and mcpgate as a client starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcpgate.vault.os_keyring import UNLOCK
+from tests.standins.connectors import pointed_at
+from tests.standins.loopback import Loopback
+
+KEY = "sk_test_CanaryCanaryCanary"
+PASSWORD = "open sesame"
+SECONDS = 30
+LOCK = """
+import secretstorage
+connection = secretstorage.dbus_init()
+secretstorage.get_default_collection(connection).lock()
+connection.close()
+"""
+OWNED = """
+import sys
+from jeepney.bus_messages import message_bus
+from jeepney.io.blocking import Proxy, open_dbus_connection
+with open_dbus_connection() as connection:
+    sys.exit(not Proxy(message_bus, connection).NameHasOwner("org.freedesktop.secrets")[0])
+"""
+
+
+class Session:
+    """A user's session with nothing in its environment that an MCP client leaves out, but the bus."""
+
+    def __init__(self, folder: Path) -> None:
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "XDG_RUNTIME_DIR": str(folder),
+            "DBUS_SESSION_BUS_ADDRESS": f"unix:path={folder}/bus",
+        }
+
+    def run(self, *command: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            command,
+            input=given,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def mcpgate(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run mcpgate to its end."""
+        return self.run(sys.executable, "-m", "mcpgate", *words, given=given)
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """What `mcpgate accounts` knows."""
+        rows: list[dict[str, Any]] = json.loads(self.mcpgate("accounts", "--json").stdout)
+        return rows
+
+
+@contextmanager
+def process(session: Session, *command: str, given: str = "") -> Iterator[subprocess.Popen[str]]:
+    started = subprocess.Popen(
+        command,
+        env=session.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert started.stdin is not None
+        started.stdin.write(given)
+        started.stdin.close()
+        yield started
+    finally:
+        started.terminate()
+        try:
+            started.wait(5)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+        assert started.stdout is not None
+        started.stdout.close()
+
+
+@pytest.fixture
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    for program in ("dbus-daemon", "gnome-keyring-daemon"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    folder = tmp_path_factory.mktemp("s")
+    folder.chmod(0o700)
+    found = Session(folder)
+    address = found.environment["DBUS_SESSION_BUS_ADDRESS"]
+    bus = ("dbus-daemon", "--session", "--nofork", "--print-address", f"--address={address}")
+    with process(found, *bus) as daemon:
+        assert daemon.stdout is not None
+        if not daemon.stdout.readline():
+            pytest.skip("dbus-daemon does not start here")
+        keyring = ("gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets")
+        with process(found, *keyring, given=PASSWORD) as service:
+            until = time.monotonic() + SECONDS
+            while found.run(sys.executable, "-c", OWNED).returncode:
+                if service.poll() is not None or time.monotonic() > until:
+                    pytest.skip("gnome-keyring-daemon does not start here")
+                time.sleep(0.1)
+            yield found
+
+
+def test_a_key_is_kept_used_locked_unlocked_and_removed(
+    session: Session, capture: Loopback, tmp_path: Path
+) -> None:
+    file = str(pointed_at(capture.url, tmp_path))
+    call = ("call", "stripe_get_balance", "-c", file)
+    connected = session.mcpgate("connect", file, given=f"{KEY}\n")
+    assert connected.returncode == 0, connected.stderr
+    assert "kept in    Secret Service, as stripe/default" in connected.stdout
+    called = session.mcpgate(*call)
+    assert called.returncode == 0, called.stdout
+    assert [request.headers["authorization"] for request in capture.requests] == [f"Bearer {KEY}"] * 2
+
+    assert session.run(sys.executable, "-c", LOCK).returncode == 0
+    locked = session.mcpgate(*call)
+    assert "The Secret Service is locked. A person has to unlock it" in locked.stdout
+    (row,) = session.accounts()
+    assert (row["state"], row["says"]) == ("unreachable", "The Secret Service is locked.")
+    again = session.mcpgate("connect", file, "--no-probe", given="sk_test_other\n")
+    assert (again.returncode, again.stderr.splitlines()[0]) == (4, "The Secret Service is locked.")
+
+    # what a person is told to type, as they would
+    assert session.run("bash", "-c", UNLOCK, given=f"{PASSWORD}\n").returncode == 0
+    assert session.accounts()[0]["state"] == "kept"
+    again = session.mcpgate("connect", file, "--no-probe", given="sk_test_other\n")
+    assert "This replaces the one" in again.stdout
+    assert session.mcpgate(*call).returncode == 0
+    assert capture.requests[-1].headers["authorization"] == "Bearer sk_test_other"
+
+    gone = session.mcpgate("disconnect", "stripe")
+    assert gone.returncode == 0, gone.stderr
+    assert session.accounts() == []
+    assert session.mcpgate("disconnect", "stripe").returncode == 3
+    everything = [connected, called, locked, again, gone]
+    assert not [each for each in everything if "Canary" in each.stdout + each.stderr]
+
+
+def test_a_secret_service_that_is_gone_is_told(session: Session) -> None:
+    assert session.mcpgate("connect", "stripe", "--no-probe", given=KEY).returncode == 0
+    session.environment["DBUS_SESSION_BUS_ADDRESS"] += "-elsewhere"
+    called = session.mcpgate("call", "stripe_get_balance")
+    assert called.returncode == 1
+    assert "stripe/default is in the Secret Service, which cannot be reached from here." in called.stdout
+    connected = session.mcpgate("connect", "stripe", "--no-probe", given=KEY)
+    assert connected.returncode == 4
+    assert connected.stderr.startswith("No keyring of this system can be used, so a key cannot be kept.")
