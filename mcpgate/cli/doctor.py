@@ -192,7 +192,8 @@ def _tried(account: Account, about: str, scrubber: Scrubber, *, offline: bool) -
             return Finding("credential", "ok", f"{about} is there (not tried)")
         outcome = asyncio.run(probe(account, lambda _: secret, scrubber))
     except MCPGateError as error:
-        return Finding("credential", "fault", f"{about}: {error.message}", mend)
+        says = error.message if about in error.message else f"{about}: {error.message}"
+        return Finding("credential", "fault", says, mend)
     if not outcome.is_error:
         return Finding(
             "credential", "ok", f"{about} works: {account.origin} answered {_probe_name(connector)}"
