@@ -197,7 +197,7 @@ class Gateway:
         except Exception:  # noqa: BLE001, S110  it is refused all the same
             pass
         if denied is not None:
-            return Outcome(refusal.message, structure(denied), is_error=True)
+            return Outcome(refusal.message, structure(denied), is_error=True, exit_code=refusal.exit_code)
         return _failed(refusal)
 
     def _row(self, plan: Plan, kind: Any, started: Started, **facts: Any) -> Row:
@@ -224,7 +224,8 @@ class Gateway:
 def _failed(error: MCPGateError) -> Outcome:
     text = f"{error.message} {error.hint}".strip()
     facts = {"error": error.message, "hint": error.hint}
-    return Outcome(text, {name: fact for name, fact in facts.items() if fact}, is_error=True)
+    said = {name: fact for name, fact in facts.items() if fact}
+    return Outcome(text, said, is_error=True, exit_code=error.exit_code)
 
 
 def _note_repeated(outcome: Outcome, key: str) -> Outcome:

@@ -96,7 +96,8 @@ def _mask(text: str, head: str, forms: Iterable[str]) -> str:
 
 def _alike(left: str, right: str) -> int:
     """How many characters two texts have in common at their beginning."""
-    return next((i for i, (one, other) in enumerate(zip(left, right, strict=False)) if one != other), len(left))
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), len(left))
 
 
 def _encodings(text: str) -> set[str]:

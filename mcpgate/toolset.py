@@ -55,9 +55,10 @@ class Toolset:
     def listing(self) -> dict[str, Json]:
         """What an agent is told when it connects: instructions, and the tools that are not denied."""
         said = (grant.connector.instructions for grant in self.app.grants)
+        offered = (entry for entry in self.entries.values() if entry.denied is None)
         return {
             "instructions": "\n\n".join(filter(None, said)),
-            "tools": [list_tool(entry.tool, entry.bound) for entry in self.entries.values() if entry.denied is None],
+            "tools": [list_tool(entry.tool, entry.bound) for entry in offered],
         }
 
 

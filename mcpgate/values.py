@@ -337,10 +337,12 @@ class Reply:
 class Outcome:
     """What the agent reads: compact JSON text, and for denials and errors the same facts in `structured`.
 
-    A `note` is a second text, about the call rather than its result.
+    A `note` is a second text, about the call rather than its result. `exit_code` is what a command ends with
+    when it is an error; the agent is never shown it.
     """
 
     text: str
     structured: Mapping[str, Json] | None = None
     is_error: bool = False
     note: str = ""
+    exit_code: int = field(default=1, repr=False, compare=False)

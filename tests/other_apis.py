@@ -61,7 +61,9 @@ class Wiki:
             case method, ["pages", page, *rest]:
                 return self._page(method, page, rest, request)
             case _:
-                return Reply(404, b"<html><title>Not found</title><p>Nothing here.", {"Content-Type": "text/html"})
+                return Reply(
+                    404, b"<html><title>Not found</title><p>Nothing here.", {"Content-Type": "text/html"}
+                )
 
     def _list(self, request: Captured, query: dict[str, str]) -> Reply:
         wanted = [text for name, text in request.query if name in ("labels", "labels[]")]
@@ -108,7 +110,12 @@ class Board:
 
     def __init__(self) -> None:
         self.issues = [
-            {"id": f"i{number}", "title": f"Issue {number}", "estimate": None, "state": {"name": "open", "id": 1}}
+            {
+                "id": f"i{number}",
+                "title": f"Issue {number}",
+                "estimate": None,
+                "state": {"name": "open", "id": 1},
+            }
             for number in range(5)
         ]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -219,6 +221,19 @@ def test_many_faults_are_told_in_few_words(hostile: dict[str, Any]) -> None:
     with pytest.raises(ArgumentsError) as raised:
         check(hostile)
     assert len(raised.value.message) < 1000
+
+
+def test_faults_are_looked_for_no_further_than_they_are_told() -> None:
+    class Endless:
+        def iter_errors(self, canonical: Any) -> Iterator[Any]:
+            (error,) = VALIDATOR.iter_errors({"gone": 1})
+            for number in count():
+                error.path.clear()
+                error.path.append(number)
+                yield error
+
+    with pytest.raises(ArgumentsError, match="; and more"):
+        check_arguments(TOOL, Endless(), {})
 
 
 # --- properties ------------------------------------------------------------------------------------------

@@ -352,7 +352,7 @@ def test_refusals_of_a_key_read_as_quoted(
 ) -> None:
     monkeypatch.setenv("MCPGATE_STRIPE_KEY", key)
     code, printed = perform(["call", "stripe_get_balance"], capsys)
-    assert code == 1
+    assert code == 4
     assert f"```text\n{printed}```" in STRIPE.read_text("utf-8")
 
 

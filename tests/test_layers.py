@@ -34,24 +34,26 @@ EDGES: dict[str, str] = {
     "spec": "errors json_schema places policy values",
     "saved": "__init__ paths",
     "catalog": "errors paths spec values",
-    "sandbox": "values",
+    "sandbox": "errors places spec values",
+    "clients": "errors paths values",
     "engine": "__init__ errors json_schema places sandbox secrets spec values",
-    "vault": "errors json_schema secrets spec values",
+    "vault": "errors json_schema paths secrets spec values",
     "apps": "errors json_schema policy spec values",
     "arguments": "errors policy spec values",
     "toolset": "apps errors json_schema policy spec values",
     "gateway": "activity arguments engine errors ledger places policy secrets store toolset values",
     "server": "errors values",
-    "cli": "__init__ apps catalog engine errors gateway places policy saved secrets server spec store toolset"
-    " values vault",
+    "cli": "__init__ apps catalog clients engine errors gateway json_schema paths places policy sandbox saved"
+    " secrets server spec store toolset values vault",
     "__main__": "__init__ cli saved server",
 }
 STATE = {"activity", "ledger", "store"}
 
 # rooms and modules that only compute: no files, no network, no clock, no chance, nothing that runs beside
 PURE = """
-policy spec values places errors money json_schema secrets arguments apps toolset sandbox engine.request
-engine.response engine.encoding engine.pages engine.projection server.messages
+policy spec values places errors money json_schema secrets arguments apps toolset sandbox.api
+sandbox.collection sandbox.matching sandbox.nesting engine.request engine.response engine.encoding
+engine.pages engine.projection server.messages
 """
 IO = """
 asyncio concurrent ctypes fcntl glob http httpx2 io logging multiprocessing os pathlib random select selectors

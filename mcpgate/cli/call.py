@@ -15,11 +15,10 @@ from mcpgate.gateway import Gateway
 from mcpgate.policy.fields import split_field, subschemas
 from mcpgate.values import Json, Outcome, Tool
 
-_DENIED, _FAILED = 5, 1
 
 
 def call_tool(options: Options, name: str, words: Sequence[str], *, as_json: bool, dry: bool) -> int:
-    """Make the call and print what the agent would read; exit code 5 for a denial, 1 for a failed call."""
+    """Make the call and print what the agent would read; 0, 1 for a failed call, or why it was not made."""
     gateway = open_gateway(options)
     try:
         entry = gateway.toolset.find(name)
@@ -33,7 +32,7 @@ def call_tool(options: Options, name: str, words: Sequence[str], *, as_json: boo
     _show_outcome(outcome, as_json)
     if not outcome.is_error:
         return 0
-    return _DENIED if (outcome.structured or {}).get("denied") else _FAILED
+    return outcome.exit_code
 
 
 async def _call(gateway: Gateway, name: str, arguments: dict[str, Json]) -> Outcome:

@@ -11,16 +11,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 from mcpgate import catalog
-from mcpgate.apps import App, Grant, open_account
+from mcpgate.apps import open_account
 from mcpgate.cli.console import plain
-from mcpgate.cli.opening import DEFAULT_PRESET, connected_vault, open_accounts, read_settings
-from mcpgate.engine.client import Client
-from mcpgate.engine.http import HTTPBackend
+from mcpgate.cli.opening import connected_vault, open_accounts, read_settings
+from mcpgate.cli.probing import probe as call_probe
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
-from mcpgate.gateway import Gateway
 from mcpgate.secrets import Scrubber, Secret
-from mcpgate.store.memory import MemoryStore
-from mcpgate.toolset import build_toolset
 from mcpgate.values import Account, Json, Outcome
 from mcpgate.vault.accounts import DEFAULT, Binding, check_name, said
 from mcpgate.vault.chosen import is_set
@@ -71,7 +67,9 @@ def _connect(
         _say(f"Caution: {kind.caution}")
     if auth.probe and probe:
         _say(f"Trying it with {auth.probe} …")
-        asyncio.run(_prove(account, secret, scrubber))
+        outcome = asyncio.run(call_probe(account, lambda _: secret, scrubber))
+        if outcome.is_error:
+            raise _refused(account.connector.title, outcome)
     vault.keep(account, secret, kind.mode)
     if earlier is not None:
         _say(f"This replaces the one that was connected on {earlier.connected[:10]}.")
@@ -128,20 +126,6 @@ def _ask(prompt: str) -> str:
         except getpass.GetPassWarning:
             fault = "This terminal would show what is typed."
     raise UsageError(fault, "Give the key on stdin, or with --from-env NAME.")
-
-
-async def _prove(account: Account, secret: Secret, scrubber: Scrubber) -> None:
-    """Call the connector's probe, the whole way that every call goes; raises `CredentialError`."""
-    connector, auth = account.connector, account.connector.auth
-    assert auth is not None
-    toolset = build_toolset(App("connect", (Grant(account, catalog.load_policy(DEFAULT_PRESET, "preset")),)))
-    gateway = Gateway(toolset, HTTPBackend(Client(lambda _: secret)), MemoryStore(), scrubber)
-    try:
-        outcome = await gateway.call(auth.probe, {})
-    finally:
-        await gateway.close()
-    if outcome.is_error:
-        raise _refused(connector.title, outcome)
 
 
 def _refused(title: str, outcome: Outcome) -> CredentialError:

@@ -17,6 +17,8 @@ from mcpgate.toolset import Toolset
 
 _SECRET_NAME: Final = re.compile(r"MCPGATE_\w+_KEY")
 _LEAST_SECRET: Final = 6
+# a kind that takes these takes names and paths too, so it tells nothing
+_PLAIN_WORDS: Final = [letter * length for letter in "a0" for length in range(1, 129)]
 _FLAGS: Final = {
     "presets": "--preset",
     "policies": "--policy",
@@ -47,7 +49,8 @@ def refuse_secrets(toolset: Toolset, texts: tuple[str, ...]) -> None:
     """No secret gets into a client's file: none from the environment, none that looks like one."""
     held = [text.strip() for name, text in os.environ.items() if _SECRET_NAME.fullmatch(name)]
     auths = [grant.connector.auth for grant in toolset.app.grants]
-    matches = [compile_pattern(kind.match) for auth in auths if auth is not None for kind in auth.kinds]
+    kinds = [compile_pattern(kind.match) for auth in auths if auth is not None for kind in auth.kinds]
+    matches = [kind for kind in kinds if not any(kind.fullmatch(word) for word in _PLAIN_WORDS)]
     for text in texts:
         parts = {text, text.rpartition("=")[2]}
         if any(len(secret) >= _LEAST_SECRET and secret in text for secret in held) or any(

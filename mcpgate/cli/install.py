@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from mcpgate import catalog
 from mcpgate.apps import Grant
 from mcpgate.cli.console import plain, print_json, stdout, table
 from mcpgate.cli.entry_words import refuse_secrets, refuse_variables, words_of
@@ -36,7 +37,8 @@ def install(client_name: str, options: Options, *, name: str, write: bool, proje
     """Show the entry and where it belongs, or put it there."""
     client = _client(client_name)
     if not options.connectors:
-        raise UsageError("Which connector?", f"For example: mcpgate install {client.name} stripe")
+        known = ", ".join(catalog.names("connectors"))
+        raise UsageError("Which connector?", f"mcpgate install {client.name} CONNECTOR: a path, or {known}.")
     toolset = open_toolset(options)
     name = _checked_name(name or _default_name(toolset))
     entry = build_entry(words_of(options))

@@ -11,14 +11,11 @@ def run_sandbox(name: str, port: int, fault: str) -> None:
     connector = catalog.load_connector(name)
     faults = parse_faults(fault)
 
-    def ready(origin: str) -> None:
-        path = "/".join(str(connector.base_url).split("/")[3:])
-        print(f"{connector.title} sandbox: {origin}/{path}", flush=True)
-        print(
-            "It knows the samples and whatever is written to it, until it ends. Any key will do.", flush=True
-        )
+    def ready(address: str) -> None:
+        print(f"{connector.title} sandbox: {address}")
+        print("It knows the samples and whatever is written to it, until it ends. Any key will do.")
         if faults:
-            print(f"Requests meet in turn: {', '.join(faults)}.", flush=True)
+            print(f"Requests meet in turn: {', '.join(faults)}.")
         print("Stop it with Ctrl-C.", flush=True)
 
     serve(connector, port, faults, ready)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from mcpgate.engine.pages import next_arguments
 from mcpgate.engine.projection import project
@@ -40,11 +40,11 @@ def read(
     if status >= 300:
         said = "a redirect, which is not followed" if status < 400 else "an error"
         return reply("failed", f"the API answered {status} ({said})")
-    if fault:
-        return reply("unknown", f"the API answered {status}, but {fault}")
-    if _says_failure(connector, tool, value, headers):
+    inside = value if tool.reply == "json" else _json(body)
+    if _says_failure(connector, tool, inside, headers):
+        value = value if inside is MISSING or _too_deep(inside) else inside
         return reply("failed", f"the API answered {status} with an error inside")
-    if tool.reply == "json" and not _is_empty(status, body):
+    if not fault and tool.reply == "json" and not _is_empty(status, body):
         fault = _misfit(tool, value, headers)
     return reply("unknown", f"the API answered {status}, but {fault}") if fault else reply("succeeded")
 
@@ -83,14 +83,20 @@ def _parse(tool: Tool, status: int, headers: Mapping[str, str], body: bytes) -> 
     if 200 <= status < 300 and tool.reply == "text":
         text = body.decode("utf-8", "replace")
         return text, f"with a web page: {_excerpt(body)}" if html else ""
-    try:
-        value = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+    value = _json(body)
+    if value is MISSING:
         kind = "a web page" if html else "something that is not JSON, or only part of it"
         return None if 200 <= status < 300 else _excerpt(body), f"with {kind}: {_excerpt(body)}"
     if _too_deep(value):
         return None, f"with JSON nested more than {MAX_DEPTH} deep"
     return value, ""
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return MISSING
 
 
 def _is_empty(status: int, body: bytes) -> bool:

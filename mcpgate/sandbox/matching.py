@@ -1,92 +1,183 @@
-"""Which tool a request is a request of, and what it carries."""
+"""Which tool a request is a request of, and the arguments that it was made from."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import parse_qsl, unquote
 
-from mcpgate.sandbox.nesting import nest
-from mcpgate.values import Connector, Json, Placeholder, Tool
+from mcpgate.sandbox.nesting import listed, nest
+from mcpgate.spec.templates import whole_placeholder
+from mcpgate.values import Connector, Json, Placeholder, Template, Tool
+
+Operation: TypeAlias = tuple[Connector, Tool]
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A request as its tool sees it: the values in its path, query and body, as they were sent."""
+    """A request as its tool sees it: what its path holds, and its other arguments, as they were sent."""
 
     connector: Connector
     tool: Tool
+    url: str
     path: dict[str, str]
-    query: dict[str, Json]
-    body: dict[str, Json]
-
-    @property
-    def sent(self) -> dict[str, Json]:
-        """What the query and the body carry together."""
-        return {**self.query, **self.body}
+    arguments: dict[str, Json]
 
 
-def match(connectors: Iterable[Connector], method: str, url: str, body: bytes) -> Match | None:
+def operations(connectors: Iterable[Connector]) -> list[Operation]:
+    """Everything that may be asked of these APIs: their tools, and the lookups of their tools."""
+    every = [(connector, tool) for connector in connectors for tool in connector.tools.values()]
+    return every + [(connector, _lookup(tool)) for connector, tool in every if tool.lookup is not None]
+
+
+def match(
+    known: Iterable[Operation], method: str, url: str, headers: Mapping[str, str], body: bytes
+) -> Match | None:
     """The tool whose request looks most like this one, None where there is none."""
+    named = {name.lower(): text for name, text in headers.items()}
     found = [
         fitting
-        for connector in connectors
-        for tool in connector.tools.values()
-        if (fitting := _fit(connector, tool, method, url, body)) is not None
+        for connector, tool in known
+        if tool.request.method == method and (fitting := _fit(connector, tool, url, named, body)) is not None
     ]
-    return max(found, key=lambda fitting: _closeness(fitting.tool), default=None)
+    return max(found, key=_closeness, default=None)
 
 
-def _fit(connector: Connector, tool: Tool, method: str, url: str, body: bytes) -> Match | None:
-    address, _, query = url.partition("?")
-    # a URL's scheme, host and default port are written in more than one way
-    base = re.sub(r":443(?=/|$)", "", _pattern(connector.base_url.parts)).removesuffix("/")
-    parts = [part for segment in tool.request.path for part in ("/", *segment.parts)]
-    constants = {(name, str(value)) for name, value in tool.request.query if not value.names}
-    pairs = parse_qsl(query, keep_blank_values=True)
-    if tool.request.method != method or not constants <= set(pairs):
-        return None
-    found = re.fullmatch(f"(?i:{base})(?:{_pattern(parts) or '/?'})", address)
-    sent = _body(connector, tool, body)
-    if found is None or sent is None:
-        return None
-    names = [part.name for part in (*connector.base_url.parts, *parts) if isinstance(part, Placeholder)]
-    values = dict(zip(names, map(unquote, found.groups()), strict=True))
-    wires = {wire: template.names[0] for wire, template in tool.request.query if template.names}
-    asked = {
-        wires.get(name, name): value for name, value in nest(pairs).items() if (name, value) not in constants
-    }
-    return Match(connector, tool, values, asked, sent)
+def wire_of(tool: Tool, name: str) -> str:
+    """What a parameter is called in a query."""
+    placed = {template.names[0]: wire for wire, template in tool.request.query if template.names}
+    return placed.get(name, tool.query.get(name, name))
 
 
-def _pattern(parts: Sequence[str | Placeholder]) -> str:
-    return "".join(
-        re.escape(part) if isinstance(part, str) else "(.+)" if part.slashes else "([^/]+)" for part in parts
+def _lookup(tool: Tool) -> Tool:
+    """A tool's lookup as a tool of its own: a read that needs nothing but what its address says."""
+    assert tool.lookup is not None
+    return Tool(
+        name=f"{tool.name} lookup",
+        connector=tool.connector,
+        description="",
+        category="read",
+        effects=(),
+        schema={"type": "object", "properties": tool.schema["properties"]},
+        request=tool.lookup,
+        query={},
+        body={},
+        digest="",
     )
 
 
-def _closeness(tool: Tool) -> int:
-    """How much of a request its own words fix: of `/users/me` and `/users/{user}` the first is meant."""
-    constants = [value for _, value in tool.request.query if not value.names]
-    return sum(not segment.names for segment in tool.request.path) + len(constants)
+def _fit(connector: Connector, tool: Tool, url: str, headers: Mapping[str, str], body: bytes) -> Match | None:
+    address, _, query = url.partition("?")
+    base = connector.base_url.parts
+    path = [part for segment in tool.request.path for part in ("/", *segment.parts)]
+    pattern = _pattern(base, "([^/]+)").removesuffix("/") + (_pattern(path, "([^/]+)") or "/?")
+    found = re.fullmatch(pattern, address)
+    pairs = parse_qsl(query, keep_blank_values=True)
+    sent = _body(connector, tool, body)
+    if found is None or sent is None or not _agrees(tool, pairs):
+        return None
+    values = dict(zip(_names([*base, *path]), map(unquote, found.groups()), strict=True))
+    arguments = {**_asked(connector, tool, pairs), **_in_headers(tool, headers), **sent}
+    return Match(connector, tool, url, values, arguments)
+
+
+def _pattern(parts: Sequence[str | Placeholder], value: str) -> str:
+    return "".join(
+        re.escape(part) if isinstance(part, str) else "(.+)" if part.slashes else value for part in parts
+    )
+
+
+def _names(parts: Iterable[str | Placeholder]) -> list[str]:
+    return [part.name for part in parts if isinstance(part, Placeholder)]
+
+
+def _agrees(tool: Tool, pairs: list[tuple[str, str]]) -> bool:
+    """Whether a query says nothing else than the constants of a tool's; it may leave them out."""
+    given = {name for name, _ in pairs}
+    return all(pair in pairs for pair in _constants(tool) if pair[0] in given)
+
+
+def _constants(tool: Tool) -> list[tuple[str, str]]:
+    return [(name, str(template)) for name, template in tool.request.query if not template.names]
+
+
+def _closeness(found: Match) -> tuple[int, int, int]:
+    """How much of it the tool's own words fix: of `/users/me` and `/users/{user}` the first is meant."""
+    pairs = parse_qsl(found.url.partition("?")[2], keep_blank_values=True)
+    segments = found.tool.request.path
+    literal = sum(len(part) for segment in segments for part in segment.parts if isinstance(part, str))
+    said = sum(2 if pair in pairs else -1 for pair in _constants(found.tool))
+    return sum(not segment.names for segment in segments), said, literal
+
+
+def _asked(connector: Connector, tool: Tool, pairs: list[tuple[str, str]]) -> dict[str, Json]:
+    """The arguments in a query, under their own names."""
+    constants = _constants(tool)
+    asked = nest(pair for pair in pairs if pair not in constants)
+    for wire, template in tool.request.query:
+        if template.names and wire in asked:
+            asked.update(_taken_apart(template, asked.pop(wire)))
+    for name, schema in tool.schema["properties"].items():
+        if connector.lists == "comma" and schema.get("type") == "array" and isinstance(asked.get(name), str):
+            asked[name] = asked[name].split(",")
+    return asked
+
+
+def _in_headers(tool: Tool, headers: Mapping[str, str]) -> dict[str, Json]:
+    placed = {name.lower(): template.names[0] for name, template in tool.headers.items() if template.names}
+    return {placed[name]: text for name, text in headers.items() if name in placed}
+
+
+def _taken_apart(template: Template, value: Json) -> dict[str, Json]:
+    """The arguments that a text was made from; a whole placeholder may hold anything."""
+    if len(template.parts) == 1 and template.names:
+        return {template.names[0]: value}
+    found = re.fullmatch(_pattern(template.parts, "(.*)"), value) if isinstance(value, str) else None
+    return dict(zip(template.names, found.groups(), strict=True)) if found else {}
 
 
 def _body(connector: Connector, tool: Tool, body: bytes) -> dict[str, Json] | None:
-    """What a request of this tool sent as its body; None where the body is another tool's, or nobody's."""
-    if not body:
+    """The arguments in a body, beside what else it says; None where it is another tool's, or nobody's."""
+    if not body and not tool.graphql:
         return {}
     if connector.encoding == "form" and not tool.graphql:
-        return nest(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return None
-    if not tool.graphql:
-        return value if isinstance(value, dict) else {}
+        value: Json = nest(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    else:
+        try:
+            value = json.loads(body, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
+            return None
+    if tool.graphql:
+        return _variables(tool, value)
+    return {**(value if isinstance(value, dict) else {}), **_filled_in(tool.body_tree, value)}
+
+
+def _refuse_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _variables(tool: Tool, value: Json) -> dict[str, Json] | None:
+    """The variables of a GraphQL request, and what those that are objects hold."""
     if not isinstance(value, dict) or value.get("query") != tool.graphql:
         return None
-    variables: dict[str, Json] = value.get("variables", {})
-    inputs = (item for item in variables.values() if isinstance(item, dict))
-    return {**variables, **{name: item for given in inputs for name, item in given.items()}}
+    given = value.get("variables")
+    variables: dict[str, Json] = given if isinstance(given, dict) else {}
+    inputs = [item for item in variables.values() if isinstance(item, dict)]
+    return {**variables, **{name: item for members in inputs for name, item in members.items()}}
+
+
+def _filled_in(tree: Json, value: Json) -> dict[str, Json]:
+    """The arguments that a body tree was filled in with."""
+    name = whole_placeholder(tree)
+    if name is not None:
+        return {name: value}
+    pairs: Iterable[tuple[Json, Json]] = ()
+    if isinstance(tree, dict) and isinstance(value, dict):
+        pairs = [(tree[key], value[key]) for key in tree if key in value]
+    elif isinstance(tree, list):
+        items = listed(value)
+        pairs = zip(tree, items, strict=False) if isinstance(items, list) else ()
+    return {argument: item for part, inner in pairs for argument, item in _filled_in(part, inner).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import re
 import socket
@@ -10,7 +11,9 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from typing import Any, Final, TypeAlias
 
 from mcpgate.errors import UsageError
-from mcpgate.sandbox.api import Answer, Sandbox
+from mcpgate.sandbox.api import Sandbox
+from mcpgate.sandbox.replies import Answer
+from mcpgate.spec.templates import parse_template
 from mcpgate.values import Connector
 
 FAULTS: Final = {
@@ -26,7 +29,6 @@ _PAGE: Final = Answer(
     b"<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>",
     {"Content-Type": "text/html; charset=utf-8"},
 )
-_FOREVER_SECONDS: Final = 3600.0
 
 _Scope: TypeAlias = MutableMapping[str, Any]
 _Receive: TypeAlias = Callable[[], Awaitable[_Scope]]
@@ -36,14 +38,15 @@ _Send: TypeAlias = Callable[[_Scope], Awaitable[None]]
 class SandboxServer:
     """An ASGI application (specification 3.0) in front of one connector's sandbox.
 
-    `faults` are what becomes of the requests, in turn and over again; an empty list is good behaviour.
+    `origin` is where it is reached; `faults` are what becomes of the requests, in turn and over again.
     """
 
-    def __init__(self, connector: Connector, faults: Sequence[str] = ()) -> None:
-        self._sandbox = Sandbox([connector])
-        # whatever stands for a setting in the address fits it
-        address = "".join(part if isinstance(part, str) else "sandbox" for part in connector.base_url.parts)
-        self._origin = "/".join(address.split("/")[:3])
+    def __init__(self, connector: Connector, origin: str, faults: Sequence[str] = ()) -> None:
+        path = str(connector.base_url).split("/")[3:]
+        here = parse_template("/".join([origin, *path]))
+        self.address = str(here)
+        self._origin = origin
+        self._sandbox = Sandbox([dataclasses.replace(connector, base_url=here)])
         self._faults = itertools.cycle(faults or ("ok",))
 
     async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
@@ -51,18 +54,25 @@ class SandboxServer:
         if scope["type"] != "http":
             return
         body = await _read(receive)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
-        url = f"{self._origin}{path}{f'?{query}' if query else ''}"
         fault = next(self._faults)
         if fault == "timeout":
-            await asyncio.sleep(_FOREVER_SECONDS)
+            # whoever gives up first ends it: the client, or the person at Ctrl-C
+            await _gone(receive)
         elif fault == "html":
             await _write(send, _PAGE)
         elif _STATUS.match(fault):
             await _write(send, self._sandbox.fail(int(fault)))
         else:
-            await _write(send, self._sandbox.respond(scope["method"], url, headers, body), fault)
+            await _write(send, self._respond(scope, body), fault)
+
+    def _respond(self, scope: _Scope, body: bytes) -> Answer:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        path, query = scope["raw_path"].decode("latin-1"), scope["query_string"].decode("latin-1")
+        url = f"{self._origin}{path}{f'?{query}' if query else ''}"
+        try:
+            return self._sandbox.respond(scope["method"], url, headers, body)
+        except Exception as error:  # noqa: BLE001  a request that it cannot cope with ends nothing else
+            return Answer(500, f"The sandbox itself failed: {type(error).__name__}.".encode())
 
 
 def parse_faults(text: str) -> list[str]:
@@ -78,16 +88,18 @@ def parse_faults(text: str) -> list[str]:
 
 
 def serve(connector: Connector, port: int, faults: Sequence[str], ready: Callable[[str], None]) -> None:
-    """Serve on 127.0.0.1 until it is stopped; port 0 takes any free one. `ready` is told the origin."""
+    """Serve on 127.0.0.1 until it is stopped; port 0 takes any free one. `ready` is told the address."""
     import uvicorn
 
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
         raise UsageError(f"Port {port} cannot be used: {error.strerror}.", "Choose another --port.") from None
-    ready(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    server = SandboxServer(connector, f"http://127.0.0.1:{listener.getsockname()[1]}", faults)
+    ready(server.address)
+    # it writes the faults that are asked for as errors of its own, with tracebacks
     config = uvicorn.Config(
-        SandboxServer(connector, faults), log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+        server, ws="none", lifespan="off", log_config=None, log_level="critical", timeout_graceful_shutdown=0
     )
     uvicorn.Server(config).run([listener])
 
@@ -101,17 +113,23 @@ async def _read(receive: _Receive) -> bytes:
     return body
 
 
+async def _gone(receive: _Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def _write(send: _Send, answer: Answer, fault: str = "ok") -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
-    headers.append((b"content-length", str(len(answer.body)).encode()))
+    if answer.status != 204:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     for piece in _pieces(answer.body, fault):
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         if fault == "drip":
             await asyncio.sleep(1)
-    if fault == "cut":
-        raise ConnectionAbortedError
-    await send({"type": "http.response.body", "body": b""})
+    # a response that is left unfinished is cut off by the server
+    if fault != "cut":
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _pieces(body: bytes, fault: str) -> Iterable[bytes]:

@@ -73,7 +73,7 @@ class MemoryTransaction:
             self._store.entries[call] = settled
 
     def _write(self, row: Row) -> None:
-        """A key's outcome stays unknown until a call under it succeeds: a failure may be the repeat's alone."""
+        """A key's outcome is unknown until a call under it succeeds: a failure may be the repeat's alone."""
         self._store.rows.append(row)
         same, unknown = (row.app, row.tool, row.args_hash), self._store.unknown
         if row.kind != "finished" or not row.key:

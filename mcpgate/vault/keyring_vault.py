@@ -96,7 +96,7 @@ class KeyringVault:
             keyring.put(user, json.dumps({**binding.facts(), "secrets": {"secret": secret.reveal()}}))
             self._accounts.put(binding)
         except BaseException:
-            pass
+            _put_back(keyring, user, before)
             raise
 
     def remove(self, connector: str, name: str) -> bool:

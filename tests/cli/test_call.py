@@ -89,7 +89,7 @@ def test_a_denial_has_an_exit_code_of_its_own(mcpgate: Run, cap: str) -> None:
 
 def test_without_a_credential_a_call_says_what_a_person_has_to_do(mcpgate: Run) -> None:
     ran = mcpgate("call", "stripe_get_balance")
-    assert ran.code == 1
+    assert ran.code == 4
     assert "MCPGATE_STRIPE_KEY" in ran.out
     assert "dashboard.stripe.com/apikeys" in ran.out
 
@@ -97,7 +97,7 @@ def test_without_a_credential_a_call_says_what_a_person_has_to_do(mcpgate: Run) 
 def test_a_live_key_runs_only_with_live(mcpgate: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # row 16
     monkeypatch.setenv("MCPGATE_STRIPE_KEY", "rk_live_" + "x" * 24)
     ran = mcpgate("call", "stripe_get_balance")
-    assert ran.code == 1
+    assert ran.code == 4
     assert "live keys run only with --live" in ran.out
     assert "x" * 8 not in ran.out + ran.err
 

@@ -314,7 +314,7 @@ def echo(status: int) -> Callable[[Captured], Reply]:
     ("answers", "says", "hint"),
     [
         ([echo(401)], "Stripe refused it, so nothing was kept.", "Stripe refused the key."),
-        ([echo(403)], "Stripe refused it, so nothing was kept.", "meant to lack this permission, add --no-probe"),
+        ([echo(403)], "Stripe refused it, so nothing was kept.", "meant to lack this permission, add"),
         ([echo(400)], "Nothing shows that Stripe accepts it, so nothing was kept.", "add --no-probe"),
         ([echo(500)] * 3, "Nothing shows that Stripe accepts it", "add --no-probe"),
         ([LOST] * 3, "Nothing shows that Stripe accepts it", "add --no-probe"),

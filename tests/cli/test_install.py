@@ -224,6 +224,11 @@ def test_never_a_secret(
     assert list(person.iterdir()) == []
 
 
+def test_a_kind_that_takes_every_word_forbids_none(person: Path, mcpgate: Run) -> None:
+    Path("shop.yaml").write_text(SHOP.replace("shop_\\w+", "[\\w/.-]{4,}"))
+    assert mcpgate("install", "cursor", "shop.yaml", "--write").code == 0
+
+
 def test_the_key_of_the_environment_is_not_written(
     person: Path, mcpgate: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mcpgate.clients import TextError
@@ -83,7 +83,6 @@ def lines_of(text: str) -> list[str]:
     return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
 
 
-@settings(max_examples=3000)
 @given(st.lists(BLOCKS, max_size=8), st.booleans())
 def test_an_entry_comes_and_goes_and_the_rest_stays(blocks: list[str], ended: bool) -> None:
     text = "".join(blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterable
@@ -44,13 +45,13 @@ class RawServer:
 
     def _converse(self, connection: socket.socket, script: Iterable[bytes], heads: list[bytes]) -> None:
         for answer in script:
-            head = b""
-            while b"\r\n\r\n" not in head:
+            request = b""
+            while not _is_whole(request):
                 received = connection.recv(65536)
                 if not received:
                     return
-                head += received
-            heads.append(head)
+                request += received
+            heads.append(request.partition(b"\r\n\r\n")[0])
             if answer == WAIT:
                 while connection.recv(65536):
                     pass
@@ -66,6 +67,12 @@ class RawServer:
             socket.create_connection(("127.0.0.1", self.port)).close()
             self._thread.join(0.1)
         self._listener.close()
+
+
+def _is_whole(request: bytes) -> bool:
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    return bool(end) and len(body) >= int(length[1] if length else 0)
 
 
 def http(body: bytes = b"{}", status: str = "200 OK", headers: str = "") -> bytes:

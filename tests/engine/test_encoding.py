@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from mcpgate.engine.encoding import form, pairs, query, scalar
@@ -93,6 +93,7 @@ TREE = some.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(TREE)
 def test_row_11_what_is_encoded_comes_back(tree: dict[str, Any]) -> None:
     encoded = [pair for name, value in tree.items() for pair in pairs(name, value, "indexed")]
@@ -103,6 +104,7 @@ def test_row_11_what_is_encoded_comes_back(tree: dict[str, Any]) -> None:
     assert decoded(body) == texts(tree)
 
 
+@settings(deadline=None)
 @given(some.lists(some.tuples(KEY, TEXT), min_size=1))
 def test_row_11_a_text_stays_inside_its_pair(items: list[tuple[str, str]]) -> None:
     for encoded in (form(items).decode(), query(items)):

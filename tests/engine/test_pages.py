@@ -55,6 +55,7 @@ CURSOR = "{items: data, next: {cursor: data.-1.id}, more: more}"
         ("{items: d, next: {cursor: a, n: b}}", {"d": TWO, "a": "k"}, {}, None),
         ("{next: {page: +page}}", TWO, {}, {"page": 2}),
         ("{next: {page: +page}}", TWO, {"page": 41}, {"page": 42}),
+        ("{next: {page: +page}}", [], {}, None),
         ("{items: d, next: {page: +page}, total: pages}", {"d": TWO, "pages": 3}, {"page": 2}, {"page": 3}),
         ("{items: d, next: {page: +page}, total: pages}", {"d": TWO, "pages": 3}, {"page": 3}, None),
         ("{items: d, next: {page: +page}, total: pages}", {"d": TWO, "pages": "3"}, {"page": 3}, None),

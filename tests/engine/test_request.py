@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from mcpgate.engine import request as engine_request
@@ -96,6 +96,7 @@ HOSTILE = some.lists(
 )
 
 
+@settings(deadline=None)
 @given(path=some.sampled_from(["/a/{x}", "/a/{x}.json/b", "/a/{x...}", "/a/{x...}/b"]), value=HOSTILE)
 def test_row_10_whatever_the_value_the_server_sees_the_template(
     rigs: tuple[Loopback, dict[str, Rig]], path: str, value: str
@@ -327,6 +328,7 @@ def test_an_address_too_long_for_any_server_is_refused() -> None:
         prepare(path_tool("/x?q={x}"), x="é" * 6000)
 
 
+@settings(deadline=None)
 @given(some.dictionaries(some.sampled_from("abc"), some.text(some.characters(exclude_categories=["Cs"]))))
 def test_the_http_library_sends_the_query_as_it_was_built(given: dict[str, str]) -> None:
     spec = f"{READ}request: GET /x?q[]={{a}}&r'=~{{b}}\nparams: {{a: {FREE}, b: {FREE}, c: {FREE}}}"

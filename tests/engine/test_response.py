@@ -149,6 +149,18 @@ def test_an_error_inside_a_200(fate: str, values: tuple[Any, ...]) -> None:
     assert judged(GET, 200, b"{}", {"x-error": "1"}, top="errors: {when: header:X-Error}").fate == "failed"
 
 
+@pytest.mark.parametrize("spec", [f"{GET}\nreply: text", f"{POST}\nreply: none"])
+def test_an_error_inside_a_200_where_no_json_was_due(spec: str) -> None:
+    top = "errors: {when: ok, message: ok.text}"
+    outcome = shaped(spec, 200, {"ok": {"text": "locked"}}, top=top)
+    assert (outcome.structured or {})["message"] == "locked"
+    assert judged(spec, 200, b'{"ok": {}}', top=top).fate == ("succeeded" if "text" in spec else "unknown")
+    by_header = "errors: {when: 'header:X-Error', message: 'header:X-Error'}"
+    for body in (PAGE, b"[" * 500_000, b"", b"ok"):
+        assert judged(spec, 200, body, {"x-error": "no"}, by_header).fate == "failed"
+        assert "no" in shaped(spec, 200, body, {"x-error": "no"}, by_header).text
+
+
 @pytest.mark.parametrize(("errors", "failed"), [([{"message": "no"}], True), ([], False), (None, False)])
 def test_graphql_errors_are_always_errors(errors: Any, failed: bool) -> None:
     spec = "category: write\neffects: []\ngraphql: 'mutation { x { id } }'\nunwrap: data.x"

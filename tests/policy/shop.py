@@ -53,6 +53,7 @@ tools:
             quantity: { type: integer, minimum: 1 }
             codes: { type: array, items: { type: string } }
       metadata: { type: object, additionalProperties: { type: string } }
+      extra: { type: object, additionalProperties: true }
       address:
         properties: { country: Code., geo: { properties: { lat: { type: number } } } }
       created: { anyOf: [{ type: integer }, { type: object, properties: { gt: { type: integer } } }] }

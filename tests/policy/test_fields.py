@@ -91,6 +91,7 @@ def test_these_are_given(value: Any) -> None:
         ("metadata.*", True),
         ("address.geo.lat", True),
         ("created.gt", True),
+        ("extra.anything.at.all", True),
         ("amuont", False),
         ("items.amount", False),
         ("metadata.a.b", False),

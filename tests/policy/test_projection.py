@@ -49,6 +49,7 @@ def at(schema: dict[str, Any], path: str) -> Any:
         ("max_value: { field: items.0.quantity, max: 5 }", "items.[].quantity", {"maximum": 5}),
         ("allow_values: { field: metadata.team, values: [a] }", "metadata.team", {"enum": ["a"]}),
         ("allow_values: { field: metadata.*, values: [a] }", "metadata.*", {"enum": ["a"]}),
+        ("max_value: { field: extra.left, max: 5 }", "extra.left", {"maximum": 5}),
         # what the schema says already stays where it is tighter
         ("max_items: { field: tags, max: 99 }", "tags", {"maxItems": 9}),
         ("min_value: { field: items.quantity, min: 0 }", "items.[].quantity", {"minimum": 1}),

@@ -115,6 +115,9 @@ def test_a_template_to_come_is_refused_with_those_words(name: str) -> None:
         ("block_values: { field: metadata.*, values: [vip] }", {"metadata": {"x": "vip"}}, False),
         ("block_values: { field: metadata.tier, values: [vip] }", {"metadata": {"x": "vip"}}, True),
         ("block_values: { field: metadata, values: [vip] }", {"metadata": {"x": "vip"}}, False),
+        ("block_values: { field: extra.a.b, values: [vip] }", {"extra": {"a": [{"b": "VIP"}]}}, False),
+        ("allow_values: { field: extra.a.b, values: [vip] }", {"extra": {"a": {"b": "vip"}}}, True),
+        ("allow_values: { field: extra.a.b, values: [vip] }", {"extra": {"a": "vip"}}, False),
         # fields there or not
         ("required_fields: { fields: [note, tags] }", {"note": "", "tags": ["a"]}, True),
         ("required_fields: { fields: [note, tags] }", {"note": "", "tags": []}, False),

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,24 @@ from tests.standins.loopback import Loopback
 KEY = "sk_test_CanaryCanaryCanary"
 PASSWORD = "open sesame"
 SECONDS = 30
+MESSAGES = [
+    {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "tests", "version": "0"},
+        },
+    },
+    {
+        "jsonrpc": "2.0",
+        "id": 2,
+        "method": "tools/call",
+        "params": {"name": "stripe_get_balance", "arguments": {}},
+    },
+]
 LOCK = """
 import secretstorage
 connection = secretstorage.dbus_init()
@@ -49,16 +68,19 @@ class Session:
         }
 
     def run(self, *command: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
-        return subprocess.run(
-            command,
-            input=given,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        """Run a command to its end, with a file on its stdin: a server answers all that is in it."""
+        with tempfile.TemporaryFile("w+") as file:
+            file.write(given)
+            file.seek(0)
+            return subprocess.run(
+                command,
+                stdin=file,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
 
     def mcpgate(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run mcpgate to its end."""
@@ -132,6 +154,11 @@ def test_a_key_is_kept_used_locked_unlocked_and_removed(
     assert called.returncode == 0, called.stdout
     assert [request.headers["authorization"] for request in capture.requests] == [f"Bearer {KEY}"] * 2
 
+    served = session.mcpgate("run", file, given="".join(f"{json.dumps(message)}\n" for message in MESSAGES))
+    answers = {answer["id"]: answer["result"] for answer in map(json.loads, served.stdout.splitlines())}
+    assert answers[2].get("isError", False) is False, served.stdout
+    assert capture.requests[2].headers["authorization"] == f"Bearer {KEY}"
+
     assert session.run(sys.executable, "-c", LOCK).returncode == 0
     locked = session.mcpgate(*call)
     assert "The Secret Service is locked. A person has to unlock it" in locked.stdout
@@ -152,7 +179,7 @@ def test_a_key_is_kept_used_locked_unlocked_and_removed(
     assert gone.returncode == 0, gone.stderr
     assert session.accounts() == []
     assert session.mcpgate("disconnect", "stripe").returncode == 3
-    everything = [connected, called, locked, again, gone]
+    everything = [connected, called, served, locked, again, gone]
     assert not [each for each in everything if "Canary" in each.stdout + each.stderr]
 
 
