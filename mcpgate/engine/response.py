@@ -183,8 +183,8 @@ def _error(connector: Connector, tool: Tool, reply: Reply) -> Outcome:
     if facts["outcome"]:
         text += " It is not known whether this was carried out."
         if reply.request.key:
-            text += " The same call made again within 24 hours uses the same idempotency key"
-            text += ", so that it cannot act twice."
+            text += " While this server runs, the same call made again within 24 hours uses the same"
+            text += " idempotency key, so that it cannot act twice."
     if hint:
         text += f" {hint}"
     shown = {key: _printable(fact) if isinstance(fact, str) else fact for key, fact in facts.items()}
