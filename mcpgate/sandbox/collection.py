@@ -158,7 +158,7 @@ def identity(item: Item, names: Iterable[str] = ()) -> str:
 
 
 def fresh(model: Json, number: int) -> Json:
-    """The identity of the so-manieth new item: it looks like the model, and is the same in every run."""
+    """The identity of a new item by its number: it looks like the model, and is the same in every run."""
     if isinstance(model, int):
         return model + number
     digest = hashlib.shake_256(f"{model} {number}".encode()).digest(max(len(model), 16))
@@ -167,7 +167,7 @@ def fresh(model: Json, number: int) -> Json:
     prefix = _PREFIX.match(model)
     lead = prefix[0] if prefix else ""
     rest = model[len(lead) :]
-    if rest.isdigit():
+    if set(rest) <= set(string.digits):
         return f"{lead}{int(rest) + number:0{len(rest)}}"
     alphabets = (_HEX,) if set(rest) <= set(_HEX) else _ALPHABETS
     signs = zip(rest.ljust(_SHORTEST, "a"), digest, strict=False)

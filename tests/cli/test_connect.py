@@ -148,7 +148,7 @@ def test_a_live_key_is_connected_with_its_caution_and_runs_only_with_live(
     ):
         assert says in ran.out
     called = mcpgate("call", "stripe_get_balance", "--account", "shop")
-    assert called.code == 1
+    assert called.code == 4
     assert "The account stripe/shop holds a live key, and live keys run only with --live." in called.out
     assert leaks(home, ran, called, key=LIVE) == []
 
@@ -484,6 +484,17 @@ def test_settings_are_given_once(connect: Run, mcpgate: Run, tmp_path: Path, key
     assert "GET https://other.desk.example/all/cases" in mcpgate(*dry).out
 
 
+def test_settings_of_an_account_are_not_those_of_a_file_with_its_name(
+    connect: Run, mcpgate: Run, home: Path, tmp_path: Path
+) -> None:
+    for folder in (home / "connectors", tmp_path):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "desk.yaml").write_text(DESK)
+    assert connect("desk", "--setting", "site=acme").code == 0
+    assert mcpgate("tools", "desk").code == 0
+    assert "needs the setting 'site'" in mcpgate("tools", str(tmp_path / "desk.yaml")).err
+
+
 def test_settings_of_an_account_are_not_the_variables(
     connect: Run, mcpgate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -509,7 +520,7 @@ def test_a_locked_keyring_is_told_to_the_agent_in_a_line(
     keyring.on["get"] = locked
     ran = mcpgate("call", "stripe_get_balance")
     assert (ran.code, ran.out) == (
-        1,
+        4,
         "The Test keyring is locked. A person has to unlock it, then try again.\n",
     )
     assert leaks(home, ran) == []

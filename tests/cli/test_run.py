@@ -74,7 +74,9 @@ def call(name: str, **arguments: Any) -> dict[str, Any]:
 
 
 def test_thirteen_tools_and_a_customer(tmp_path: Path) -> None:
-    done = converse(RUN, INITIALIZE, LIST, call("stripe_get_customer", customer="cus_1"), home=tmp_path)
+    done = converse(
+        RUN, INITIALIZE, LIST, call("stripe_get_customer", customer="cus_QXg1o8vcGmoR32"), home=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     found = answers(done)
     assert len(found[2]["result"]["tools"]) == 13

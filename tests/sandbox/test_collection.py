@@ -182,7 +182,7 @@ tools:
   t_get_other:
     {description: A., category: read, request: 'GET /others/{id}', params: {id: I.}, sample: {id: 1}}
   t_create_note:
-    {description: A., category: write, effects: [], request: POST /notes, params: {name: T.}, sample: {name: x}}
+    {description: A., category: write, effects: [], request: POST /notes, params: {}, sample: {name: x}}
 """)
 
 

@@ -15,6 +15,7 @@ from mcpgate.json_schema import build_validator
 from mcpgate.sandbox.matching import Match, match, operations
 from mcpgate.sandbox.nesting import like
 from tests.engine.rig import load
+from tests.sandbox.short import load_short
 from tests.spec.test_apis import APIS, CALLS, SETTINGS
 
 KNOWN = operations([catalog.load_connector(str(path)) for path in sorted(APIS.glob("*.yaml"))])
@@ -34,7 +35,7 @@ def test_what_the_engine_sends_is_taken_apart_again(tool: str, arguments: dict[s
     assert {name: like(value, taken[name]) for name, value in canonical.items()} == canonical
 
 
-TOOLS = """
+SHOP = load_short("""
 base_url: https://{site}.shop.example/v1/
 settings: {site: {type: string, pattern: '[a-z]+'}, area: {type: string, pattern: '[a-z]+'}}
 tools:
@@ -64,12 +65,7 @@ tools:
     params: {order: Id., amount: {type: integer}}
     required: [order, amount]
     lookup: GET /ledger/{order}
-"""
-SHOP = load(
-    TOOLS.replace("    READ\n", "    description: A.\n    category: read\n")
-    .replace("    WRITE\n", "    description: A.\n    category: write\n    effects: []\n")
-    .replace("READ", "description: A., category: read")
-)
+""")
 SHOPS = operations([SHOP])
 AT = "https://acme.shop.example/v1"
 

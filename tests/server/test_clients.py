@@ -101,7 +101,7 @@ def test_the_python_client_and_the_real_command(mode: Mode, tmp_path: Path) -> N
                 names = [tool.name for tool in (await client.list_tools()).tools]
                 assert len(names) == 13
                 assert "stripe_create_refund" not in names
-                customer = await client.call_tool("stripe_get_customer", {"customer": "cus_1"})
+                customer = await client.call_tool("stripe_get_customer", {"customer": "cus_QXg1o8vcGmoR32"})
                 assert not customer.is_error
                 assert json.loads(text(customer))["id"].startswith("cus_")
                 refused = await client.call_tool("stripe_get_customer", {"customer": "../charges"})
@@ -187,7 +187,14 @@ def test_the_inspector(era: str, tmp_path: Path) -> None:
 def test_the_inspector_and_the_real_command(tmp_path: Path) -> None:
     code, said = inspector(RUN, "--method", "tools/list", "--strict", home=tmp_path)
     assert (code, len(said["result"]["tools"])) == (0, 13)
-    call = ("--method", "tools/call", "--tool-name", "stripe_get_customer", "--tool-arg", "customer=cus_1")
+    call = (
+        "--method",
+        "tools/call",
+        "--tool-name",
+        "stripe_get_customer",
+        "--tool-arg",
+        "customer=cus_QXg1o8vcGmoR32",
+    )
     code, said = inspector(RUN, *call, home=tmp_path)
     assert code == 0
     assert json.loads(said["result"]["content"][0]["text"])["id"].startswith("cus_")

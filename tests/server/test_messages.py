@@ -64,7 +64,9 @@ def test_an_error_says_so_and_may_carry_facts(era: str) -> None:
     message = in_era(era, 7, "tools/call", name="shop_get_item")
     conversation, _, [call] = talk(*ERAS[era], message)
     assert isinstance(call, Call)
-    [answer] = parsed(conversation.answer(call, "No.", structured={"limit": 5, "value": [1.5, None]}, is_error=True))
+    [answer] = parsed(
+        conversation.answer(call, "No.", structured={"limit": 5, "value": [1.5, None]}, is_error=True)
+    )
     check([*ERAS[era], message], [answer])
     assert answer["result"]["isError"] is True
     assert answer["result"]["structuredContent"] == {"limit": 5, "value": [1.5, None]}

@@ -26,7 +26,7 @@ from tests.server.process import (
 
 WORDS = ["run", "stripe", "--preset", "transact", "--sandbox"]
 COMMAND = [str(Path(sys.executable).with_name("mcpgate")), *WORDS]
-CUSTOMER = {"name": "stripe_get_customer", "arguments": {"customer": "cus_1"}}
+CUSTOMER = {"name": "stripe_get_customer", "arguments": {"customer": "cus_QXg1o8vcGmoR32"}}
 
 SPY = """
 import os, sys

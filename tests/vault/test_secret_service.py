@@ -187,7 +187,7 @@ def test_a_secret_service_that_is_gone_is_told(session: Session) -> None:
     assert session.mcpgate("connect", "stripe", "--no-probe", given=KEY).returncode == 0
     session.environment["DBUS_SESSION_BUS_ADDRESS"] += "-elsewhere"
     called = session.mcpgate("call", "stripe_get_balance")
-    assert called.returncode == 1
+    assert called.returncode == 4
     assert "stripe/default is in the Secret Service, which cannot be reached from here." in called.stdout
     connected = session.mcpgate("connect", "stripe", "--no-probe", given=KEY)
     assert connected.returncode == 4
