@@ -280,7 +280,8 @@ class Decision:
 class Account:
     """The account whose credential a call uses: bound to a connector, its origin and its source.
 
-    `base_url` has its settings filled in; `origin` is its scheme, host and port.
+    `base_url` has its settings filled in; `origin` is its scheme, host and port; `name` is empty while nobody
+    has named an account.
     """
 
     connector: Connector

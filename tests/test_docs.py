@@ -8,6 +8,7 @@ code other than 0. Commands that would need a network or a key are run in the sa
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -36,8 +37,10 @@ from mcpgate.spec.story import read_story
 from mcpgate.spec.yaml_text import load
 from mcpgate.toolset import build_toolset
 from mcpgate.values import EFFECTS, Policy
+from mcpgate.vault.os_keyring import Keyring
 from tests.standins.connectors import pointed_at
 from tests.standins.gateway import InProcess
+from tests.standins.keyring import MemoryBackend
 from tests.standins.loopback import Loopback, Reply
 
 ROOT = Path(__file__).parent.parent
@@ -293,7 +296,9 @@ def matches(shown: str, printed: str) -> bool:
 
 
 @pytest.mark.parametrize("run", RUNS, ids=name_of)
-def test_commands_do_what_is_shown(run: Run, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_do_what_is_shown(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     program, *words = shlex.split(run.command, comments=True)
     if program == "make":
         assert words[0] in TARGETS
@@ -301,6 +306,11 @@ def test_commands_do_what_is_shown(run: Run, folder: Path, capsys: pytest.Captur
     write_files(run.page, folder)
     if words[0] == "call" and not {"--sandbox", "--dry-run"} & set(words):
         words.append("--sandbox")
+    if words[0] == "connect":
+        keyring = Keyring("a keyring", MemoryBackend())
+        monkeypatch.setattr("mcpgate.vault.os_keyring.find_keyring", lambda name="": keyring)
+        monkeypatch.setattr("sys.stdin", io.StringIO("rk_test_1234567890"))
+        words.append("--no-probe")
     code, printed = perform(words, capsys)
     assert code == run.code, printed
     assert run.shown is None or matches(run.shown, printed), printed
@@ -320,7 +330,7 @@ def test_client_entries_start_a_server(
     write_files(block.page, folder)
     for entry in entries(value):
         assert Path(entry["command"]).name == "mcpgate"
-        assert set(entry["env"]) == {"MCPGATE_STRIPE_KEY"}
+        assert not entry.keys() - {"command", "args", "type"}, "no key, nor anything else, is needed here"
         words = [word.replace("/home/you/", f"{folder}/") for word in entry["args"]]
         assert words[0] == "run"
         assert perform(words, capsys) == (0, "")

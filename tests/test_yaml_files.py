@@ -203,11 +203,15 @@ def test_every_tool_is_listed_as_clients_can_take_it(path: Path) -> None:
 
 @CONNECTORS
 def test_every_tool_answers_in_the_sandbox(path: Path) -> None:
+    """With a result; or, as the sandbox knows what there is, with word of an object that is not there."""
     connector, _ = load(path)
     with Rig(connector, settings=settings_of(connector), transport=sandbox_transport([connector])) as rig:
         for tool in connector.tools.values():
-            outcome = rig.call(tool.name, **arguments_of(tool))
-            assert not outcome.is_error, f"{tool.name}: {outcome.text}"
+            paging = tool.pagination.params if tool.pagination else ()
+            given = {name: value for name, value in arguments_of(tool).items() if name not in paging}
+            outcome = rig.call(tool.name, **given)
+            missing = any(segment.names for segment in tool.request.path) and "no such object" in outcome.text
+            assert not outcome.is_error or missing, f"{tool.name}: {outcome.text}"
 
 
 @PRESETS

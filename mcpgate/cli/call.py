@@ -16,7 +16,6 @@ from mcpgate.policy.fields import split_field, subschemas
 from mcpgate.values import Json, Outcome, Tool
 
 
-
 def call_tool(options: Options, name: str, words: Sequence[str], *, as_json: bool, dry: bool) -> int:
     """Make the call and print what the agent would read; 0, 1 for a failed call, or why it was not made."""
     gateway = open_gateway(options)

@@ -61,12 +61,12 @@ def root(
 def run(
     context: typer.Context,
     connectors: Connectors,
-    preset: Presets = [],  # noqa: B006  typer copies it
-    policy: Policies = [],  # noqa: B006
-    only: Only = [],  # noqa: B006
-    without: Without = [],  # noqa: B006
-    setting: Settings = [],  # noqa: B006
-    account: Accounts = [],  # noqa: B006
+    preset: Presets = [],
+    policy: Policies = [],
+    only: Only = [],
+    without: Without = [],
+    setting: Settings = [],
+    account: Accounts = [],
     sandbox: Sandbox = False,
     live: Live = False,
 ) -> None:
@@ -78,15 +78,15 @@ def run(
     """
     context.obj(
         Options(
-            tuple(connectors),
-            tuple(preset),
-            tuple(policy),
-            tuple(only),
-            tuple(without),
-            tuple(setting),
+            connectors,
+            preset,
+            policy,
+            only,
+            without,
+            setting,
             sandbox,
             live,
-            tuple(account),
+            account,
         )
     )
 
@@ -94,21 +94,26 @@ def run(
 @app.command()
 def tools(
     connectors: Connectors,
-    preset: Presets = [],  # noqa: B006
-    policy: Policies = [],  # noqa: B006
-    only: Only = [],  # noqa: B006
-    without: Without = [],  # noqa: B006
-    setting: Settings = [],  # noqa: B006
-    account: Accounts = [],  # noqa: B006
+    preset: Presets = [],
+    policy: Policies = [],
+    only: Only = [],
+    without: Without = [],
+    setting: Settings = [],
+    account: Accounts = [],
     as_json: AsJson = False,
 ) -> None:
     """Show every tool of a connector: allowed or denied and why, and what listing it costs."""
     from mcpgate.cli.tools import show_tools
 
     options = Options(
-        tuple(connectors), tuple(preset), tuple(policy), tuple(only), tuple(without), tuple(setting),
-        accounts=tuple(account),
-    )  # fmt: skip
+        connectors,
+        preset,
+        policy,
+        only,
+        without,
+        setting,
+        accounts=account,
+    )
     show_tools(options, as_json=as_json)
 
 
@@ -118,19 +123,19 @@ def call(
     arguments: Annotated[
         list[str],
         typer.Argument(metavar="KEY=VALUE", help="Arguments; a.b=1 for nested ones, key:=JSON for anything."),
-    ] = [],  # noqa: B006
+    ] = [],
     connector: Annotated[
         str,
         typer.Option(
             "--connector", "-c", metavar="CONNECTOR", help="A name or path; default: from the tool's name."
         ),
     ] = "",
-    preset: Presets = [],  # noqa: B006
-    policy: Policies = [],  # noqa: B006
-    only: Only = [],  # noqa: B006
-    without: Without = [],  # noqa: B006
-    setting: Settings = [],  # noqa: B006
-    account: Accounts = [],  # noqa: B006
+    preset: Presets = [],
+    policy: Policies = [],
+    only: Only = [],
+    without: Without = [],
+    setting: Settings = [],
+    account: Accounts = [],
     sandbox: Sandbox = False,
     live: Live = False,
     as_json: AsJson = False,
@@ -142,10 +147,16 @@ def call(
     from mcpgate.cli.call import call_tool
 
     options = Options(
-        (connector or tool.split("_")[0],),
-        tuple(preset), tuple(policy), tuple(only), tuple(without), tuple(setting), sandbox, live,
-        tuple(account),
-    )  # fmt: skip
+        [connector or tool.split("_")[0]],
+        preset,
+        policy,
+        only,
+        without,
+        setting,
+        sandbox,
+        live,
+        account,
+    )
     code = call_tool(options, tool, arguments, as_json=as_json, dry=dry_run)
     if code:
         raise typer.Exit(code)
@@ -177,7 +188,7 @@ def connect(
     from_env: Annotated[
         str, typer.Option("--from-env", metavar="NAME", help="Take the key from this environment variable.")
     ] = "",
-    setting: Settings = [],  # noqa: B006
+    setting: Settings = [],
     no_probe: Annotated[
         bool, typer.Option("--no-probe", help="Keep it without trying it with a call.")
     ] = False,
@@ -215,15 +226,15 @@ def disconnect(connector: ToConnect, account: AccountName = "default") -> None:
 @app.command()
 def install(
     client: ClientName = "",
-    connectors: Connectors = [],  # noqa: B006
-    preset: Presets = [],  # noqa: B006
-    policy: Policies = [],  # noqa: B006
-    only: Only = [],  # noqa: B006
-    without: Without = [],  # noqa: B006
-    setting: Settings = [],  # noqa: B006
+    connectors: Connectors = [],
+    preset: Presets = [],
+    policy: Policies = [],
+    only: Only = [],
+    without: Without = [],
+    setting: Settings = [],
     sandbox: Sandbox = False,
     live: Live = False,
-    account: Accounts = [],  # noqa: B006
+    account: Accounts = [],
     name: Annotated[
         str, typer.Option("--name", help="What the client calls it. Default: the connector's name.")
     ] = "",
@@ -248,18 +259,18 @@ def install(
     if show_list:
         command.list_clients(project=project, as_json=as_json)
     elif remove:
-        command.remove(client, connectors=tuple(connectors), name=name, write=write, project=project)
+        command.remove(client, connectors=connectors, name=name, write=write, project=project)
     else:
         options = Options(
-            tuple(connectors),
-            tuple(preset),
-            tuple(policy),
-            tuple(only),
-            tuple(without),
-            tuple(setting),
+            connectors,
+            preset,
+            policy,
+            only,
+            without,
+            setting,
             sandbox,
             live,
-            tuple(account),
+            account,
         )
         command.install(client, options, name=name, write=write, project=project)
 
@@ -278,8 +289,10 @@ def check(
 
 @app.command()
 def sandbox(
-    connector: ConnectorName,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free one.")] = 4242,
+    connector: ToConnect,
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes any free one.")
+    ] = 4242,
     fault: Annotated[
         str,
         typer.Option(

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -71,7 +71,7 @@ def install(client_name: str, options: Options, *, name: str, write: bool, proje
         _say(*notes, "Nothing was written. --write puts it there.")
 
 
-def remove(client_name: str, *, connectors: tuple[str, ...], name: str, write: bool, project: bool) -> None:
+def remove(client_name: str, *, connectors: Sequence[str], name: str, write: bool, project: bool) -> None:
     """Take an entry of mcpgate out again, or show which one would go."""
     client = _client(client_name)
     config = open_config(client, _path(client, project))

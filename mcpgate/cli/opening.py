@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,15 +29,15 @@ DEFAULT_PRESET = "read-only"
 class Options:
     """The flags that `run`, `tools` and `call` share, as they were typed."""
 
-    connectors: tuple[str, ...]
-    presets: tuple[str, ...] = ()
-    policies: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
+    connectors: Sequence[str]
+    presets: Sequence[str] = ()
+    policies: Sequence[str] = ()
+    only: Sequence[str] = ()
+    without: Sequence[str] = ()
+    settings: Sequence[str] = ()
     sandbox: bool = False
     live: bool = False
-    accounts: tuple[str, ...] = ()
+    accounts: Sequence[str] = ()
     files: list[Path] = field(default_factory=list, compare=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mcpgate import catalog
+from mcpgate.cli.console import plain
 from mcpgate.sandbox.server import parse_faults, serve
 
 
@@ -12,7 +13,7 @@ def run_sandbox(name: str, port: int, fault: str) -> None:
     faults = parse_faults(fault)
 
     def ready(address: str) -> None:
-        print(f"{connector.title} sandbox: {address}")
+        print(f"{plain(connector.title)} sandbox: {address}")
         print("It knows the samples and whatever is written to it, until it ends. Any key will do.")
         if faults:
             print(f"Requests meet in turn: {', '.join(faults)}.")

@@ -68,7 +68,8 @@ class Client:
         `request.timeout` is seconds for the whole call, retries included. Raises `CredentialError` before
         anything is sent; whatever happens later is a `Reply`.
         """
-        secret = self._open_credential(account)
+        # in a thread: a keyring may be locked, and wait for a person
+        secret = await asyncio.to_thread(self._open_credential, account)
         deadline = asyncio.get_running_loop().time() + request.timeout
         unknown = False
         for attempt in range(1, TRIES + 1):

