@@ -113,8 +113,9 @@ def _way(pagination: Pagination, name: str, step: Place | str) -> _Way:
     schema = pagination.params.get(name, {})
     whole = "integer" in schema.get("type", ())
     if not isinstance(step, Place):
-        first = int(schema.get("default") or 0) if "default" in schema else int(step == "+page")
-        return _Way(name, "page" if step == "+page" else "item", first, whole=whole)
+        first = str(schema.get("default", int(step == "+page")))
+        kind: Literal["page", "item"] = "page" if step == "+page" else "item"
+        return _Way(name, kind, int(first) if first.isdecimal() else 0, whole=whole)
     lead = pagination.items.keys if pagination.items is not None else ()
     if step.header is None and step.keys[: len(lead)] == lead and len(step.keys) > len(lead):
         return _Way(name, "after", member=Place("", step.keys[len(lead) :]))
@@ -159,7 +160,7 @@ def _address(found: Match, way: _Way, page: Page, place: Place, root: Json) -> s
     tool, (address, _, query) = found.tool, found.url.partition("?")
     own = {wire for wire, _ in tool.request.query} | set(tool.query.values())
     wire = wire_of(tool, way.name)
-    kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in own - {wire}]
+    kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in own]
     url = f"{address}?{urlencode([*kept, (wire, str(way.next(page)))])}"
     if place.header is not None:
         return f'<{url}>; rel="next"'

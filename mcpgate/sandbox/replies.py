@@ -48,7 +48,7 @@ def error(connector: Connector, tool: Tool | None, status: int, code: str, messa
     root: Json = {}
     for place, text in said:
         if place.header is not None:
-            headers[place.header] = text
+            headers[place.header] = "".join(sign if " " <= sign <= "~" else "?" for sign in text)
         else:
             root = put(root, place.keys, text)
     return Answer(status, json.dumps(root).encode(), headers)

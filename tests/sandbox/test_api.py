@@ -253,6 +253,17 @@ tools:
         assert says in rig.call("t_get", x="x2").text
 
 
+def test_nothing_that_was_sent_breaks_a_header() -> None:
+    connector = load_short("""
+errors: {message: 'header:X-Error'}
+tools:
+  t_list: {READ, request: GET /x, sample: [{id: x1}]}
+  t_get: {READ, request: 'GET /x/{x}', params: {x: T.}}
+""")
+    sent = ask(Sandbox([connector]), "GET", "https://api.example.com/v1/x/%E2%82%AC%0D%0AX-Y:%201")[2]
+    assert sent["X-Error"] == "There is no such object: ???X-Y: 1"
+
+
 def test_an_error_of_graphql_lies_among_its_errors() -> None:
     connector = load_short("""
 tools:
@@ -266,13 +277,14 @@ tools:
 
 def test_another_address_is_404_in_the_words_of_its_own_api() -> None:
     other = load(
-        "base_url: https://other.example\ntools: {t_a: {description: A., category: read, request: GET /a}}"
+        "base_url: https://other.example\n"
+        + "tools: {t_a: {description: A., category: read, request: GET /a}}"
     )
-    sandbox = Sandbox([other, DESK])
-    says = "The sandbox knows no such request: GET /api/nothing"
-    assert ask(sandbox, "GET", f"{AT}/nothing?key=secret")[:2] == (404, {"message": says})
-    status, said, _ = ask(Sandbox([DESK]), "GET", f"{AT}/nothing?key=secret")
-    assert (status, said["fault"]["text"]) == (404, says)
+    sandbox = Sandbox([DESK, other])
+    says = "The sandbox knows no such request: GET /"
+    assert ask(sandbox, "GET", "https://other.example/b?key=secret")[:2] == (404, {"message": says + "b"})
+    status, said, _ = ask(sandbox, "GET", f"{AT}/nothing?key=secret")
+    assert (status, said["fault"]["text"]) == (404, says + "api/nothing")
     assert ask(sandbox, "GET", "https://other.example/a")[:2] == (200, {})
 
 
@@ -293,6 +305,15 @@ def test_an_idempotency_key_replays() -> None:
     assert ask(sandbox, "GET", f"{AT}/tickets", headers={"X-Once": "k1"})[0] == 200
     assert ask(sandbox, "PUT", f"{AT}/tickets/7", {}, {"X-Once": "k1"})[0] == 204
     assert len(ask(sandbox, "GET", f"{AT}/tickets")[1]["tickets"]) == 4
+
+
+def test_a_key_is_one_apis_own() -> None:
+    text = "base_url: https://{}.example\nidempotency: X-Once\ntools: {{t_a: {{WRITE, request: POST /a, sample: {{n: {}}}}}}}"
+    sandbox = Sandbox([load_short(text.format(name, n)) for n, name in enumerate(("a", "b"))])
+    said = [
+        ask(sandbox, "POST", f"https://{name}.example/a", None, {"X-Once": "k"})[1] for name in ("a", "b")
+    ]
+    assert said == [{"n": 0}, {"n": 1}]
 
 
 def test_every_answer_has_a_number_of_its_own() -> None:
@@ -355,6 +376,22 @@ def test_all_else_answers_its_sample_and_a_write_with_what_was_written(
             outcome = rig.call(tool, **arguments)
             assert not outcome.is_error, outcome.text
             assert (json.loads(outcome.text) if ELSE.tools[tool].reply != "text" else outcome.text) == read
+
+
+def test_a_list_below_an_item_is_its_own() -> None:
+    connector = load_short("""
+tools:
+  t_list: {READ, request: GET /x, sample: [{id: 1}]}
+  t_rows:
+    READ
+    request: GET /x/{x}
+    paginate: {items: rows, next: {page: +page}, params: {page: {type: integer}}}
+    params: {x: T.}
+    sample: {id: 2, rows: [{id: 3}]}
+""")
+    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+        assert value(rig, "t_rows", x="1") == {"items": [{"id": 3}]}
+        assert value(rig, "t_list") == [{"id": 1}]
 
 
 @pytest.mark.parametrize("lists", ["repeat", "brackets", "comma", "indexed"])

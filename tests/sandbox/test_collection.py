@@ -213,6 +213,8 @@ def test_an_item_is_created_changed_and_deleted() -> None:
     # of the sample of a deletion only what the deletion changes: not the name, which is its own item's
     own.delete("4", THINGS.tools["t_delete_thing"].sample)
     assert own.items["4"] == {"id": 91, "number": 4, "name": "newer", "made": "yes", "gone": True}
+    own.delete("4", {"number": 99, "lost": True})
+    assert (own.items["4"]["number"], own.items["4"]["lost"]) == (4, True)
     own.delete("4", None)
     assert "4" not in own.items
     assert own.create(sample, {})["number"] == 5, "an identity is not given twice"

@@ -225,6 +225,15 @@ def test_how_many_a_page_has(schema: dict[str, int], length: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("default", "asked", "start"),
+    [({}, "2", 2), ({"default": ""}, "2", 2), ({"default": 1}, "2", 1), ({"default": "1"}, "0", 0)],
+)
+def test_where_counting_begins(default: dict[str, Any], asked: str, start: int) -> None:
+    pagination = Pagination({"start": {"type": "string", **default}}, {"start": "+items"})
+    assert page_of(pagination, ITEMS, {"start": asked}).start == start
+
+
+@pytest.mark.parametrize(
     ("next_", "arguments"),
     [
         ("-1.id", {"after": "zz"}),

@@ -78,7 +78,7 @@ def test_the_opening_alone_loads_nothing(server: Server) -> None:
 def test_once_the_tools_are_listed_the_rest_is_loaded(server: Server) -> None:
     server.send(*OPENING, request(1, "tools/list"))
     deadline = time.monotonic() + 5
-    while "loading" not in server.stderr() and time.monotonic() < deadline:
+    while "loading\n" not in server.stderr() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.stderr() == "loading\n"
 
