@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/mcpgate demo
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90
 
 lint: $(VENV)/.lint $(VENV)/.test
 	$(BIN)/ruff check

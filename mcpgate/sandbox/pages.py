@@ -160,7 +160,7 @@ def _address(found: Match, way: _Way, page: Page, place: Place, root: Json) -> s
     tool, (address, _, query) = found.tool, found.url.partition("?")
     own = {wire for wire, _ in tool.request.query} | set(tool.query.values())
     wire = wire_of(tool, way.name)
-    kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in own]
+    kept = [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] in own - {wire}]
     url = f"{address}?{urlencode([*kept, (wire, str(way.next(page)))])}"
     if place.header is not None:
         return f'<{url}>; rel="next"'
