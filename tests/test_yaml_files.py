@@ -216,6 +216,7 @@ def test_every_tool_answers_in_the_sandbox(path: Path) -> None:
 
 @PRESETS
 def test_a_preset_loads_and_says_what_it_is_for(path: Path) -> None:
+    assert check_files([str(path)]) == 0
     policy = catalog.load_policy(str(path), "preset")
     assert policy.name == path.stem
     assert policy.description
@@ -224,6 +225,7 @@ def test_a_preset_loads_and_says_what_it_is_for(path: Path) -> None:
 
 @STORIES
 def test_a_story_plays_tools_that_there_are(path: Path) -> None:
+    assert check_files([str(path)]) == 0
     story = read_story(path.name, path.read_bytes())
     names = {word for word in story.run if word in catalog.names("connectors")}
     tools = {tool for name in names for tool in catalog.load_connector(name).tools}

@@ -34,12 +34,13 @@ def _check(file: str) -> Iterator[str]:
     data = catalog.read_file(Path(file))
     keys = load(file, data).value
     given = file if "/" in file or "\\" in file else f"./{file}"
-    if "preset" in keys or "policy" in keys:
-        policy = catalog.load_policy(given, "preset" if "preset" in keys else "policy")
-        yield f"{file}: {policy.kind} {policy.name}, {_count(policy.rules, 'guardrail')}"
-    elif "demo" in keys:
+    if "demo" in keys:
+        # first, because a story holds a policy of its own
         story = read_story(file, data)
         yield f"{file}: story, {_count(story.cases, 'case')}"
+    elif "preset" in keys or "policy" in keys:
+        policy = catalog.load_policy(given, "preset" if "preset" in keys else "policy")
+        yield f"{file}: {policy.kind} {policy.name}, {_count(policy.rules, 'guardrail')}"
     else:
         connector = catalog.load_connector(given)
         yield f"{file}: connector {connector.name}, {_count(connector.tools, 'tool')}"

@@ -17,7 +17,7 @@ GOOD = {
     "shop.yaml": text(tool="fields: [id, card.brand, lines.0.id, tags]\nsample: { id: 1, card: { brand: x }, lines: [{ id: 1 }], tags: [] }"),
     "house.yaml": "policy: house\ndeny: [delete]\n",
     "mine.yaml": "preset: mine\nextends: read-only\nguardrails: [{ for: write, block_delete: {} }]\n",
-    "shop.demo.yaml": "demo: A story\nrun: [shop]\ncases: [{ call: { tool: shop_get }, expect: allow }]\n",
+    "shop.demo.yaml": "demo: A story\nrun: [shop]\npolicy: { policy: till, deny: [delete] }\ncases: [{ call: { tool: shop_get }, expect: allow }]\n",
 }  # fmt: skip
 
 
