@@ -12,15 +12,18 @@ if TYPE_CHECKING:
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; whatever goes wrong is said without a traceback."""
     words = sys.argv[1:] if words is None else words
-    if words[:1] == ["run"]:
-        from mcpgate import saved
+    try:
+        if words[:1] == ["run"]:
+            from mcpgate import saved
 
-        listing = saved.find(words)
-        if listing is not None:
-            return _serve(words, listing)
-    from mcpgate.cli.commands import execute
+            listing = saved.find(words)
+            if listing is not None:
+                return _serve(words, listing)
+        from mcpgate.cli.commands import execute
 
-    return execute(words)
+        return execute(words)
+    except KeyboardInterrupt:
+        return 130
 
 
 def _serve(words: Sequence[str], listing: dict[str, object]) -> int:

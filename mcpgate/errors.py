@@ -5,6 +5,7 @@ MCPGateError                    what went wrong, and what to do about it
 ├── SpecError                   a connector, preset or policy file is wrong; carries every problem of the file
 ├── NotFoundError               no connector, preset or file of that name
 ├── CredentialError             the credential is absent, of the wrong kind, or may not go there
+│   └── LiveKeyError            it is a live one, and nobody has said --live
 ├── UnknownToolError            the client named a tool that does not exist for it
 └── RefusedError                a call that is not made
     ├── ArgumentsError          its arguments do not fit the tool's schema, or cannot be put into a request
@@ -56,6 +57,10 @@ class CredentialError(MCPGateError):
     """The credential is absent, of the wrong kind, or may not go where it would be sent."""
 
     exit_code = 4
+
+
+class LiveKeyError(CredentialError):
+    """The credential is a live one, and nobody has said --live."""
 
 
 class UnknownToolError(MCPGateError):

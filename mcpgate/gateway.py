@@ -143,7 +143,7 @@ class Gateway:
             outcome = self._backend.shape(tool, reply, account) if unsent is None else _failed(unsent)
         except Exception as error:  # noqa: BLE001  the call was made: the agent has to know what became of it
             outcome = _failed(MCPGateError(_BROKEN[reply.fate].format(type(error).__name__)))
-        return _note_repeated(outcome, started.key) if started.repeated and unsent is None else outcome
+        return _note_key(outcome, started, reply) if started.key and unsent is None else outcome
 
     def _start(self, plan: Plan) -> Started:
         """Step 6: reserve, and write the started row; a read does neither."""
@@ -228,12 +228,20 @@ def _failed(error: MCPGateError) -> Outcome:
     return Outcome(text, said, is_error=True, exit_code=error.exit_code)
 
 
-def _note_repeated(outcome: Outcome, key: str) -> Outcome:
-    note = (
-        f"This call was made before and its outcome was not known, so it was sent under the same idempotency "
-        f"key ({key}): it cannot have acted twice."
-    )
-    return dataclasses.replace(outcome, note=note)
+def _note_key(outcome: Outcome, started: Started, reply: Reply) -> Outcome:
+    """What the idempotency key of a call means for the same call made before, or again."""
+    notes = []
+    if started.repeated:
+        notes.append(
+            "This call was made before and its outcome was not known, so it was sent under the same "
+            f"idempotency key ({started.key}): it cannot have acted twice."
+        )
+    if reply.fate == "unknown":
+        notes.append(
+            "While this server runs, the same call made again within 24 hours is sent under the same "
+            f"idempotency key ({started.key}), so that it cannot act twice."
+        )
+    return dataclasses.replace(outcome, note=" ".join(notes))
 
 
 def _reservations(call: Call) -> list[Reservation]:

@@ -132,7 +132,7 @@ def test_a_page_is_created_read_changed_and_deleted(wiki: tuple[Wiki, Rig, Loopb
     assert "if-match" not in server.requests[-1].headers
     stale = rig.call("wiki_update_page", page="p6", text="alt", version="1")
     assert dict(stale.structured or {}) == {
-        "error": "the API answered 412 (an error)",
+        "error": "the API answered 412",
         "status": 412,
         "message": "changed meanwhile",
         "hint": "Read the page again; it has a newer version.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -311,12 +312,13 @@ def sandbox(
 @app.command()
 def doctor(
     offline: Annotated[bool, typer.Option("--offline", help="Try no credential over the network.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Try live keys as well, with one read each.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Look at the whole set-up, and say for each fault what mends it."""
     from mcpgate.cli.doctor import examine
 
-    code = examine(offline=offline, as_json=as_json)
+    code = examine(offline=offline, live=live, as_json=as_json)
     if code:
         raise typer.Exit(code)
 
@@ -354,8 +356,12 @@ def execute(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
+    except OSError as error:
+        _say(f"It could not be written or read: {error.strerror}.", "")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1
     except Exception as error:  # noqa: BLE001  never a traceback
         _say(
             f"mcpgate itself failed: {type(error).__name__} at {_where(error)}.",

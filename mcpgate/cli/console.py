@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_WIDTH: Final = 160
+
 
 def stdout() -> Console:
-    """A console that reads no markup and no emoji codes in what it prints."""
+    """A console that takes texts as they are, and is wide where it is no terminal."""
     from rich.console import Console
 
-    return Console(markup=False, emoji=False, soft_wrap=False)
+    class Plain(Console):
+        """The console of every command."""
+
+        def on_broken_pipe(self) -> None:
+            """Whoever read has left: that is not a failure of the command."""
+            raise BrokenPipeError
+
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH
+    return Plain(markup=False, emoji=False, soft_wrap=False, width=wide)
 
 
 def table(*headings: str) -> Table:

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -22,7 +22,7 @@ from mcpgate.cli.probing import probe
 from mcpgate.clients.config_file import open_config
 from mcpgate.clients.entry import is_own
 from mcpgate.clients.table import CLIENTS, config_path, is_installed
-from mcpgate.errors import MCPGateError
+from mcpgate.errors import LiveKeyError, MCPGateError
 from mcpgate.secrets import Scrubber
 from mcpgate.values import Account, Connector
 from mcpgate.vault import os_keyring
@@ -45,11 +45,11 @@ class Finding:
     mend: str = ""
 
 
-def examine(*, offline: bool, as_json: bool) -> int:
-    """Look at everything and print it; 1 when there is a fault."""
+def examine(*, offline: bool, live: bool, as_json: bool) -> int:
+    """Look at everything and print it; 1 when there is a fault. A live key is tried only with `live`."""
     scrubber = Scrubber()
     found: list[Finding] = []
-    for finding in _findings(scrubber, offline=offline):
+    for finding in _findings(scrubber, offline=offline, live=live):
         found.append(finding)
         if not as_json:
             _show(finding, scrubber)
@@ -63,12 +63,15 @@ def examine(*, offline: bool, as_json: bool) -> int:
     return 1 if faults else 0
 
 
-def _findings(scrubber: Scrubber, *, offline: bool) -> Iterator[Finding]:
+def _findings(scrubber: Scrubber, *, offline: bool, live: bool) -> Iterator[Finding]:
     yield Finding("mcpgate", "ok", f"{__version__} on Python {platform.python_version()}, {sys.executable}")
     yield from _home()
-    yield from _files()
+    shadowed = yield from _files()
+    if shadowed:
+        # nothing can be found by name, so all that follows would be told wrongly
+        return
     yield from _keyring()
-    yield from _credentials(scrubber, offline=offline)
+    yield from _credentials(scrubber, offline=offline, live=live)
     yield from _clients()
 
 
@@ -92,8 +95,9 @@ def _is_open(path: Path) -> bool:
     return sys.platform != "win32" and bool(path.stat().st_mode & _OTHERS)
 
 
-def _files() -> Iterator[Finding]:
-    """Connectors and presets that can be found by name, and whether each loads."""
+def _files() -> Generator[Finding, None, bool]:
+    """Connectors and presets that can be found by name, and whether each loads; true where none can be."""
+    shadowed = False
     for room in ("connectors", "presets"):
         good: list[str] = []
         try:
@@ -108,9 +112,11 @@ def _files() -> Iterator[Finding]:
                     first = error.message.splitlines()[0]
                     yield Finding(room, "fault", first, f"mcpgate check {shlex.quote(str(path))}")
         except MCPGateError as error:
+            shadowed = True
             yield Finding(room, "fault", error.message, error.hint)
         if good:
             yield Finding(room, "ok", ", ".join(good))
+    return shadowed
 
 
 def _keyring() -> Iterator[Finding]:
@@ -140,7 +146,7 @@ def _rows() -> Any:
         return ()
 
 
-def _credentials(scrubber: Scrubber, *, offline: bool) -> Iterator[Finding]:
+def _credentials(scrubber: Scrubber, *, offline: bool, live: bool) -> Iterator[Finding]:
     """Every account and every variable that is set, tried with the connector's probe."""
     try:
         rows = open_accounts().all()
@@ -157,23 +163,23 @@ def _credentials(scrubber: Scrubber, *, offline: bool) -> Iterator[Finding]:
             continue
         try:
             connector = catalog.load_connector(row.connector)
-            account = open_account(connector, dict(row.settings), row.account, live=True)
+            account = open_account(connector, dict(row.settings), row.account, live=live)
         except MCPGateError as error:
             yield Finding("credential", "fault", f"{about}: {error.message}", error.hint)
             continue
         yield _tried(account, about, scrubber, offline=offline)
     for name in catalog.names("connectors"):
         if is_set(os.environ, name):
-            yield from _variable(name, scrubber, offline=offline)
+            yield from _variable(name, scrubber, offline=offline, live=live)
     if not rows and not any(is_set(os.environ, name) for name in catalog.names("connectors")):
         yield Finding(
             "credential", "note", "none is connected; without one, --sandbox works: mcpgate connect NAME"
         )
 
 
-def _variable(name: str, scrubber: Scrubber, *, offline: bool) -> Iterator[Finding]:
+def _variable(name: str, scrubber: Scrubber, *, offline: bool, live: bool) -> Iterator[Finding]:
     try:
-        account = open_account(catalog.load_connector(name), {}, UNCHOSEN, live=True)
+        account = open_account(catalog.load_connector(name), {}, UNCHOSEN, live=live)
     except MCPGateError as error:
         yield Finding("credential", "note", f"{variable(name)} is set, but: {error.message}")
         return
@@ -191,6 +197,8 @@ def _tried(account: Account, about: str, scrubber: Scrubber, *, offline: bool) -
         if offline or not _has_probe(connector):
             return Finding("credential", "ok", f"{about} is there (not tried)")
         outcome = asyncio.run(probe(account, lambda _: secret, scrubber))
+    except LiveKeyError:
+        return Finding("credential", "note", f"{about} is a live key, not tried: mcpgate doctor --live")
     except MCPGateError as error:
         says = error.message if about in error.message else f"{about}: {error.message}"
         return Finding("credential", "fault", says, mend)

@@ -43,7 +43,9 @@ def dry_run(gateway: Gateway, entry: Entry, arguments: dict[str, Json], *, as_js
         if refused:
             stdout().print(plain(refused), style="red", highlight=False, soft_wrap=True)
         if request is not None:
-            stdout().print("Allowed. Nothing was sent; this is what would be:", style="green")
+            stdout().print(
+                "Allowed. Nothing was sent, and no key was opened; this is what would be sent:", style="green"
+            )
             stdout().print(plain(request_text(request, account)), highlight=False, soft_wrap=True)
     return _DENIED if refused else 0
 

@@ -168,4 +168,4 @@ def _switches(options: Options) -> tuple[Policy, ...]:
         return ()
     only = tuple(Selector(text, "--only") for text in options.only) or None
     without = tuple(Selector(text, "--without") for text in options.without)
-    return (Policy("--only and --without", "flags", "", only, without, ()),)
+    return (Policy("flags --only and --without", "flags", "", only, without, ()),)

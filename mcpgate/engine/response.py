@@ -38,8 +38,8 @@ def read(
     if status >= 500 or status < 200:
         return reply("unknown", f"the API answered {status}")
     if status >= 300:
-        said = "a redirect, which is not followed" if status < 400 else "an error"
-        return reply("failed", f"the API answered {status} ({said})")
+        said = " (a redirect, which is not followed)" if status < 400 else ""
+        return reply("failed", f"the API answered {status}{said}")
     inside = value if tool.reply == "json" else _json(body)
     if _says_failure(connector, tool, inside, headers):
         value = value if inside is MISSING or _too_deep(inside) else inside
@@ -182,9 +182,6 @@ def _error(connector: Connector, tool: Tool, reply: Reply) -> Outcome:
     text = text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
     if facts["outcome"]:
         text += " It is not known whether this was carried out."
-        if reply.request.key:
-            text += " While this server runs, the same call made again within 24 hours uses the same"
-            text += " idempotency key, so that it cannot act twice."
     if hint:
         text += f" {hint}"
     shown = {key: _printable(fact) if isinstance(fact, str) else fact for key, fact in facts.items()}

@@ -104,13 +104,12 @@ def _constants(tool: Tool) -> list[tuple[str, str]]:
     return [(name, str(template)) for name, template in tool.request.query if not template.names]
 
 
-def _closeness(found: Match) -> tuple[int, int, int]:
+def _closeness(found: Match) -> tuple[int, int]:
     """How much of it the tool's own words fix: of `/users/me` and `/users/{user}` the first is meant."""
     pairs = parse_qsl(found.url.partition("?")[2], keep_blank_values=True)
-    segments = found.tool.request.path
-    literal = sum(len(part) for segment in segments for part in segment.parts if isinstance(part, str))
+    parts = [part for segment in found.tool.request.path for part in segment.parts]
     said = sum(2 if pair in pairs else -1 for pair in _constants(found.tool))
-    return sum(not segment.names for segment in segments), said, literal
+    return sum(len(part) for part in parts if isinstance(part, str)), said
 
 
 def _asked(connector: Connector, tool: Tool, pairs: list[tuple[str, str]]) -> dict[str, Json]:
@@ -120,10 +119,17 @@ def _asked(connector: Connector, tool: Tool, pairs: list[tuple[str, str]]) -> di
     for wire, template in tool.request.query:
         if template.names and wire in asked:
             asked.update(_taken_apart(template, asked.pop(wire)))
+    return _with_lists(connector, tool, asked)
+
+
+def _with_lists(connector: Connector, tool: Tool, sent: dict[str, Json]) -> dict[str, Json]:
+    """What a query or a form carries, a list that came as one text made a list again."""
+    joint = "," if connector.lists == "comma" else None
     for name, schema in tool.schema["properties"].items():
-        if connector.lists == "comma" and schema.get("type") == "array" and isinstance(asked.get(name), str):
-            asked[name] = asked[name].split(",")
-    return asked
+        value = sent.get(name)
+        if "array" in schema.get("type", ()) and isinstance(value, str):
+            sent[name] = value.split(joint) if joint else [value]
+    return sent
 
 
 def _in_headers(tool: Tool, headers: Mapping[str, str]) -> dict[str, Json]:
@@ -144,12 +150,12 @@ def _body(connector: Connector, tool: Tool, body: bytes) -> dict[str, Json] | No
     if not body and not tool.graphql:
         return {}
     if connector.encoding == "form" and not tool.graphql:
-        value: Json = nest(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    else:
-        try:
-            value = json.loads(body, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
-            return None
+        form = nest(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        return _with_lists(connector, tool, {**form, **_filled_in(tool.body_tree, form)})
+    try:
+        value = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
     if tool.graphql:
         return _variables(tool, value)
     return {**(value if isinstance(value, dict) else {}), **_filled_in(tool.body_tree, value)}

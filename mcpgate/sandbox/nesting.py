@@ -54,7 +54,7 @@ def like(sample: Json, value: Json) -> Json:
     if isinstance(sample, dict):
         return _like_object(sample, value)
     if isinstance(sample, list):
-        value = value.split(",") if isinstance(value, str) else listed(value)
+        value = [value] if isinstance(value, str) else listed(value)
         first = sample[0] if sample else None
         return [like(first, item) for item in value] if isinstance(value, list) else sample
     if isinstance(value, dict | list):

@@ -12,6 +12,8 @@ from mcpgate.sandbox.nesting import listed, put
 from mcpgate.values import Json, Pagination
 
 _DEFAULT_LIMIT: Final = 10
+# what a URL's parameter for a place in a list is called; every other way is named in `next`
+_PLACES: Final = ("page", "offset", "start", "skip", "from")
 _NO_FILTER: Final = ("", "all", "any")
 
 
@@ -126,9 +128,9 @@ def _way(pagination: Pagination, name: str, step: Place | str) -> _Way:
 
 def _length(pagination: Pagination) -> str:
     """The parameter that says how many: the whole number that says nothing of where."""
-    ways = ("page", "offset", *(() if isinstance(pagination.next, Place) else pagination.next))
+    ways = () if isinstance(pagination.next, Place) else pagination.next
     whole = [name for name, schema in pagination.params.items() if "integer" in schema.get("type", ())]
-    return next((name for name in whole if name not in ways and name.lower() not in ways), "")
+    return next((name for name in whole if name not in ways and name.lower() not in _PLACES), "")
 
 
 def _limit(pagination: Pagination, arguments: dict[str, Json]) -> int:

@@ -33,6 +33,8 @@ def run(
     `load` makes what carries out calls, in a thread, once the tools have been listed or a call comes.
     `started` is handed the connection, whose `list_changed` announces other tools.
     """
+    if sys.stdin is not None and sys.stdin.isatty():
+        print("mcpgate waits here for an MCP client; Ctrl-C ends it.", file=sys.stderr)
     try:
         source, sink = _claim()
         lines = Lines()

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from mcpgate.errors import CredentialError
+from mcpgate.errors import CredentialError, LiveKeyError
 from mcpgate.json_schema import compile_pattern
 from mcpgate.spec.connector import is_loopback
 from mcpgate.values import Account, Connector, Kind
@@ -34,9 +34,9 @@ def judge(text: str, account: Account, known: Known, *, what: str, another: str)
 
 
 def check_mode(account: Account, what: str, *modes: str) -> None:
-    """A live secret is for an account that was opened as live; raises `CredentialError`."""
+    """A live secret is for an account that was opened as live; raises `LiveKeyError`."""
     if "live" in modes and not account.live:
-        raise CredentialError(
+        raise LiveKeyError(
             f"{what} holds a live key, and live keys run only with --live.",
             "A person has to add --live where mcpgate is started, or use a test key.",
         )

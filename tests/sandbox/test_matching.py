@@ -13,7 +13,7 @@ from mcpgate.arguments import check_arguments
 from mcpgate.engine.request import build
 from mcpgate.json_schema import build_validator
 from mcpgate.sandbox.matching import Match, match, operations
-from mcpgate.sandbox.nesting import like
+from mcpgate.sandbox.nesting import like, listed
 from tests.engine.rig import load
 from tests.sandbox.short import load_short
 from tests.spec.test_apis import APIS, CALLS, SETTINGS
@@ -48,6 +48,7 @@ tools:
   t_all: {READ, request: GET /carts, params: {q: Text.}}
   t_file: {READ, request: 'GET /files/{path...}', params: {path: P.}}
   t_slash: {READ, request: GET /ends/}
+  t_only: {READ, request: 'GET /only?kind=a'}
   t_search:
     READ
     request: GET /search?q=text~{words}&sort={field}:{order}&since={after}
@@ -99,6 +100,8 @@ SITE = {"site": "acme"}
         ("/carts", "t_all", {}, {}),
         ("/files/a/b%20c", "t_file", {"path": "a/b c"}, {}),
         ("/ends/", "t_slash", {}, {}),
+        ("/only?kind=a", "t_only", {}, {}),
+        ("/only?other=b", "t_only", {}, {"other": "b"}),
         # a name of the wire's own, a text round an argument, two in one
         ("/search?q=text~a+b&sort=x:desc", "t_search", {}, {"words": "a b", "field": "x", "order": "desc"}),
         ("/search?since=2026", "t_search", {}, {"after": "2026"}),
@@ -121,6 +124,7 @@ def test_a_request_is_that_of_the_tool_it_looks_most_like(
         ("GET", "/orders/a/b"),
         ("GET", "/orders/"),
         ("GET", "/ends"),
+        ("GET", "/only?kind=b"),
         ("GET", "/files/"),
         ("GET", "orders/o1"),
         ("POST", "/ledger/o1"),
@@ -196,15 +200,31 @@ def test_graphql_is_told_apart_by_its_document(body: str, tool: str, arguments: 
 
 
 @pytest.mark.parametrize(
-    ("lists", "query"),
-    [("repeat", "tags=a&tags=b"), ("brackets", "tags[]=a&tags[]=b"), ("comma", "tags=a,b")],
+    ("lists", "sent", "tags"),
+    [
+        ("repeat", "tags=a&tags=b", ["a", "b"]),
+        ("repeat", "tags=a,b", ["a,b"]),
+        ("brackets", "tags[]=a&tags[]=b,c", ["a", "b,c"]),
+        ("indexed", "tags[0]=a&tags[1]=b", ["a", "b"]),
+        ("comma", "tags=a,b", ["a", "b"]),
+        ("comma", "tags=a", ["a"]),
+    ],
 )
-def test_a_list_in_a_query_is_a_list(lists: str, query: str) -> None:
-    text = f"lists: {lists}\ntools: {{t_x: {{description: X., category: read, request: GET /x, params: "
-    known = operations([load(text + "{tags: {type: array, items: T.}}}}")])
-    found = match(known, "GET", f"https://api.example.com/v1/x?{query}", {}, b"")
-    assert isinstance(found, Match)
-    assert like(["sample"], found.arguments["tags"]) == ["a", "b"]
+def test_a_list_is_a_list_as_the_connector_writes_them(lists: str, sent: str, tags: list[str]) -> None:
+    connector = load_short(f"""
+encoding: form
+lists: {lists}
+tools:
+  t_get: {{READ, request: GET /x, params: {{tags: {{type: array, items: T.}}, text: T.}}}}
+  t_set: {{WRITE, request: POST /x, params: {{tags: {{type: array, items: T.}}, text: T.}}}}
+""")
+    known, at = operations([connector]), "https://api.example.com/v1/x"
+    for found in (
+        match(known, "GET", f"{at}?{sent}&text=a,b", {}, b""),
+        match(known, "POST", at, {}, f"{sent}&text=a,b".encode()),
+    ):
+        assert isinstance(found, Match)
+        assert listed(found.arguments) == {"tags": tags, "text": "a,b"}
 
 
 def test_every_request_of_a_shipped_connector_is_its_own() -> None:

@@ -77,9 +77,9 @@ def test_whatever_the_engine_writes_as_a_form_is_read_back(tree: dict[str, Any])
         # members are laid over members
         ({"a": 1, "b": {"c": True}}, {"a": "2", "b": {"c": "false"}}, {"a": 2, "b": {"c": False}}),
         ({}, {"k": "v", "1": "a"}, {"k": "v", "1": "a"}),
-        # lists: a form's, one that is joined by commas, and each item in the sample's type
+        # lists: a form's, one that is a single text, and each item in the sample's type
         (["a"], {"0": "x", "1": "y"}, ["x", "y"]),
-        (["a"], "x,y", ["x", "y"]),
+        (["a"], "x,y", ["x,y"]),
         ([1], ["2"], [2]),
         ([], {"0": {"x": "1"}}, [{"x": "1"}]),
         ([{"id": "l", "n": 1}], {"0": {"n": "4"}}, [{"id": "l", "n": 4}]),

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpgate.engine.request import build
 from mcpgate.engine.sandbox import sandbox_transport
 from mcpgate.places import parse_place
 from mcpgate.sandbox.pages import NoSuchPageError, page_of
@@ -73,12 +72,15 @@ WAYS = {
     ),
     "a Link header": ("{params: {per_page: INT, page: INT}, next: header:Link}", "[ITEM]"),
     "a Link header with a cursor": ("{params: {cursor: T.}, next: header:Link}", "[ITEM]"),
+    "a Link header with an offset": ("{params: {start: INT, limit: INT}, next: header:Link}", "[ITEM]"),
     "a list in an envelope": (
         "{params: {limit: INT, after: T.}, items: rows, next: {after: rows.-1.id}, more: more}\n"
         "    unwrap: answer.0",
         "{ok: true, answer: [{rows: [ITEM], more: true}]}",
     ),
 }
+# where nothing says that a page is the last, but for one that is empty
+NO_END = {"the last id of a bare list", "page numbers from 0, with no end told", "offsets from 1"}
 
 
 def paged(way: str) -> Connector:
@@ -131,7 +133,31 @@ def test_everything_is_paged_through_once(way: str, batches: list[int], limit: i
             found = pages(rig, length)
             assert [item for page in found for item in page] == made[::-1]
             assert max(map(len, found)) <= (limit if length else 10)
+            assert way in NO_END or all(found)
     assert len(set(made)) == len(made)
+
+
+@pytest.mark.parametrize(
+    ("way", "arguments", "found"),
+    [
+        ("page numbers", {"page": 2, "limit": 2}, ["th_2", "th_1"]),
+        ("page numbers from 0, with no end told", {"page": 1, "limit": 3}, ["th_1"]),
+        ("offsets", {"start": 1, "limit": 2}, ["th_3", "th_2"]),
+        ("offsets from 1", {"start": 2, "limit": 2}, ["th_3", "th_2"]),
+        ("a page's number in a header", {"page": 2, "per_page": 3}, ["th_1"]),
+        ("a number that is no page's", {"skip": 3}, ["th_1"]),
+        ("a URL", {"page": 2, "limit": 2}, ["th_2", "th_1"]),
+        ("a Link header", {"page": 9, "per_page": 3}, []),
+        ("a Link header with an offset", {"start": 3}, ["th_1"]),
+    ],
+)
+def test_a_page_may_be_asked_for_by_itself(way: str, arguments: dict[str, int], found: list[str]) -> None:
+    connector = paged(way)
+    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+        for _ in range(3):
+            create(rig)
+        page = json.loads(rig.call("t_list_things", **arguments).text)
+    assert [item["id"] for item in page["items"]] == found
 
 
 @given(first=st.integers(0, 5), between=st.lists(st.integers(0, 3), max_size=9))
@@ -176,7 +202,7 @@ def test_a_list_that_nobody_writes_to_ends_too(tool: str) -> None:
 
 
 ITEMS: list[Any] = [
-    {"id": "c", "status": "open", "paid": True, "n": 2, "by": None, "tags": ["x"]},
+    {"id": "c", "limit": 7, "status": "open", "paid": True, "n": 2, "by": None, "tags": ["x"]},
     {"id": "b", "status": "closed", "paid": False, "n": 2},
     {"id": "a", "status": "open", "n": 10},
 ]
@@ -214,6 +240,24 @@ def test_what_a_list_is_narrowed_to(filters: dict[str, Any], found: str) -> None
     pagination = Pagination(params, {"after": parse_place("-1.id")})
     page = page_of(pagination, ITEMS, filters)
     assert "".join(item["id"] for item in page.items) == found
+
+
+def test_items_that_are_no_objects_are_not_filtered() -> None:
+    assert page_of(None, ["ab", 7, None], {"a": "x"}).items == ["ab", 7, None]
+
+
+@pytest.mark.parametrize(
+    ("params", "next_"),
+    [
+        (["Page", "PageSize"], parse_place("next_uri")),
+        (["offset", "PageSize"], parse_place("header:Link")),
+        (["StartAt", "PageSize"], {"StartAt": "+items"}),
+        (["PageSize", "page"], {"page": "+page"}),
+    ],
+)
+def test_which_parameter_is_the_length(params: list[str], next_: Any) -> None:
+    pagination = Pagination({name: {"type": "integer"} for name in params}, next_)
+    assert len(page_of(pagination, [{}] * 9, {"PageSize": "4"}).items) == 4
 
 
 @pytest.mark.parametrize(("schema", "length"), [({}, 10), ({"default": 4}, 4), ({"maximum": 3}, 3)])
@@ -258,20 +302,63 @@ def test_a_cursor_may_be_another_member_than_the_id() -> None:
     assert [item["id"] for item in page_of(pagination, ITEMS, {"since": "2"}).items] == ["a"]
 
 
-def test_the_next_url_repeats_what_was_asked_and_no_key() -> None:
+@pytest.mark.parametrize(
+    ("way", "place", "asked", "following"),
+    [
+        (
+            "a URL",
+            "links",
+            "/things?sort=desc&kind=a%2Cb&name=x&page=1&limit=2",
+            {
+                "self": "x",
+                "next": "https://api.example.com/v1/things?sort=desc&kind=a%2Cb&name=x&limit=2&page=2",
+            },
+        ),
+        ("a URL's path", "next_uri", "/things?PageSize=3", "/v1/things?PageSize=3&Page=2"),
+        ("a URL's path", "next_uri", "/things?PageSize=9", None),
+    ],
+)
+def test_the_next_url_repeats_what_was_asked_and_no_key(
+    way: str, place: str, asked: str, following: Any
+) -> None:
     """So that it leads on wherever it is followed, and nothing that is no argument comes back."""
-    connector = paged("a URL")
-    transport = sandbox_transport([connector])
-    arguments = {"limit": 2, "kind": ["a", "b"], "name": "x"}
+    assert ask(paged(way), f"{asked}&api_key=secret")[0][place] == following
 
-    async def ask(url: str) -> Any:
+
+def ask(connector: Connector, path: str) -> tuple[Any, httpx2.Headers]:
+    """What the wire says of a list with four things."""
+    transport = sandbox_transport([connector])
+
+    async def send(url: str) -> tuple[Any, httpx2.Headers]:
         reply = await transport.handle_async_request(httpx2.Request("GET", url))
-        return json.loads(await reply.aread())
+        return json.loads(await reply.aread()), reply.headers
 
     with Rig(connector, transport=transport) as rig:
         for _ in range(3):
             create(rig)
-        request = build(rig.account, connector.tools["t_list_things"], arguments)
-        said = rig.run(ask(f"{request.url}&api_key=secret"))
-    following = "https://api.example.com/v1/things?sort=desc&kind=a%2Cb&name=x&limit=2&page=2"
-    assert said["links"] == {"self": "x", "next": following}
+        return rig.run(send(f"https://api.example.com/v1{path}"))
+
+
+def test_headers_say_it_in_texts() -> None:
+    headers = ask(paged("a token in a header"), "/things?limit=2")[1]
+    assert (headers["X-More"], headers["X-Next"]) == ("true", "2")
+    headers = ask(paged("a token in a header"), "/things")[1]
+    assert (headers["X-More"], headers.get("X-Next")) == ("false", None)
+
+
+def test_the_next_page_goes_by_the_wires_own_name() -> None:
+    connector = load("""
+tools:
+  t_create_thing: {description: A., category: write, effects: [], request: POST /things, sample: {id: 1}}
+  t_list_things:
+    description: A.
+    category: read
+    request: GET /things?p={page}
+    paginate: {params: {page: {type: integer}, limit: {type: integer}}, next: header:Link}
+    sample: [{id: 1}]
+""")
+    link = ask(connector, "/things?limit=3&p=1")[1]["Link"]
+    assert link == '<https://api.example.com/v1/things?limit=3&p=2>; rel="next"'
+    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+        made = [create(rig) for _ in range(3)]
+        assert pages(rig, {"limit": 2}) == [made[:0:-1], [made[0], 1]]

@@ -194,12 +194,12 @@ BAD = {
     "429": (
         "failed",
         429,
-        "The API answered 429 (an error); it asks to wait 1 s (sandbox_429): The sandbox was",
+        "The API answered 429; it asks to wait 1 s (sandbox_429): The sandbox was",
     ),
     "402": (
         "failed",
         402,
-        "The API answered 402 (an error) (sandbox_402): The sandbox was told to answer 402.",
+        "The API answered 402 (sandbox_402): The sandbox was told to answer 402.",
     ),
     "500": ("unknown", 500, "The API answered 500 (sandbox_500): The sandbox was told to answer 500."),
     "503": ("unknown", 503, "The API answered 503; it asks to wait 1 s (sandbox_503): The sandbox was told"),
