@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+import stripe
 
 from tests.standins import processes
 from tests.standins.loopback import Answer, Loopback, Reply
+
+# the official client would write an id of its own into the user's folder
+stripe.enable_telemetry = False
 
 
 @pytest.fixture

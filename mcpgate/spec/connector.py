@@ -84,6 +84,10 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+# without one of these, what is left of a tool means something else
+_DECIDING: Final = frozenset({"request", "graphql", "body", "effects", "safe", "paginate", "reply"})
+
+
 class _Given:
     """The parts of a file that are of the right shape; a faulty one does not keep the others unread."""
 
@@ -104,12 +108,33 @@ class _Given:
     def tools(self, context: Context) -> dict[str, Tool]:
         """The tools, but for those that depend on a part that could not be read."""
         tools = self._value.get("tools")
-        shared = self._document.sound("pagination")
-        return {
-            name: read_tool(context, name, spec)
-            for name, spec in (tools.items() if isinstance(tools, dict) else ())
-            if self._document.sound("tools", name) and (shared or "paginate" not in spec)
-        }
+        specs = (
+            {name: self._readable(name, spec) for name, spec in tools.items()}
+            if isinstance(tools, dict)
+            else {}
+        )
+        return {name: read_tool(context, name, spec) for name, spec in specs.items() if spec is not None}
+
+    def _readable(self, name: str, spec: Any) -> Mapping[str, Any] | None:
+        """A tool without its faulty parts, or None where the rest cannot be judged without them."""
+        sound = self._document.sound
+        if not isinstance(spec, dict) or ("paginate" in spec and not sound("pagination")):
+            return None
+        if sound("tools", name):
+            return spec
+        parts = {key: part for key, part in spec.items() if sound("tools", name, key)}
+        params = spec.get("params")
+        if isinstance(params, dict):
+            # one that is out of shape is a parameter all the same
+            shaped = (param for param in params if isinstance(param, str))
+            parts["params"] = {
+                param: params[param] if sound("tools", name, "params", param) else "?" for param in shaped
+            }
+        if not {"description", "category"} <= parts.keys() or not _DECIDING.isdisjoint(
+            spec.keys() - parts.keys()
+        ):
+            return None
+        return parts
 
 
 def _check_language(document: Document, language: Any) -> None:

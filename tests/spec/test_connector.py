@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from mcpgate.spec.connector import is_loopback
+from mcpgate.errors import SpecError
+from mcpgate.spec.connector import is_loopback, read_connector
 from mcpgate.values import Source
 from tests.spec.files import connector, faults, text
 
@@ -112,4 +113,28 @@ def test_a_credential_can_be_proved_by_a_post_that_reads() -> None:
 def test_a_newer_file_is_told_so_and_nothing_that_follows_from_it() -> None:
     assert faults("language: 3\nflow: {}\ntools: 7\n") == [
         "this file is newer: it is written in language 3, and this mcpgate reads 1"
+    ]
+
+
+def test_a_fault_of_shape_hides_no_fault_of_sense_in_the_same_tool() -> None:
+    whole = """
+connector: shop
+base_url: https://shop.example
+tools:
+  shop_create_order:
+    description: x
+    category: write
+    request: POST /orders
+    params:
+      amount: { type: integer, minimun: 1 }
+      items: { type: array }
+    required: [amout]
+"""
+    with pytest.raises(SpecError) as caught:
+        read_connector("shop.yaml", whole.encode(), Source("file", "shop.yaml", ""))
+    assert caught.value.problems == [
+        "shop.yaml:5:3: a write states its effects; [] says that it has none",
+        "shop.yaml:10:32: unknown key 'minimun'; did you mean 'minimum'?",
+        "shop.yaml:11:14: an array says its items",
+        "shop.yaml:12:16: required names 'amout', which is not a parameter here; did you mean 'amount'?",
     ]
