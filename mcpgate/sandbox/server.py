@@ -108,7 +108,6 @@ def serve(connector: Connector, port: int, faults: Sequence[str], ready: Callabl
     # it writes the faults that are asked for as errors of its own, with tracebacks
     config = uvicorn.Config(
         application,
-        ws="none",
         lifespan="off",
         log_config=None,
         log_level="critical",

@@ -50,7 +50,7 @@ def test_its_help_names_every_fault(mcpgate: Run) -> None:
         assert word in said
 
 
-def test_it_says_where_it_is_and_what_it_knows(home: Path) -> None:
+def test_it_says_where_it_is_and_what_it_knows() -> None:
     with sandbox("stripe") as served:
         assert served.said == (
             f"Stripe sandbox: http://127.0.0.1:{served.port}/v1\n"
@@ -61,7 +61,7 @@ def test_it_says_where_it_is_and_what_it_knows(home: Path) -> None:
         assert reply.json()["object"] == "balance"
 
 
-def test_a_connector_of_ones_own_with_settings_in_its_address(tmp_path: Path, home: Path) -> None:
+def test_a_connector_of_ones_own_with_settings_in_its_address(tmp_path: Path) -> None:
     """Whatever stands where a setting is fits it, and what is listed leads back to where it was asked."""
     file = tmp_path / "sms.yaml"
     file.write_text("""
@@ -81,6 +81,13 @@ tools:
       next: next_page
     sample: { messages: [{ sid: SM1, body: Hi }, { sid: SM0, body: Ho }] }
   sms_get: { description: A., category: read, request: 'GET /Messages/{sid}.json', params: { sid: Its id. } }
+  sms_delete:
+    description: A.
+    category: delete
+    effects: [erase]
+    request: DELETE /Messages/{sid}.json
+    params: { sid: Its id. }
+    reply: none
 """)
     with sandbox(str(file)) as served:
         assert served.address.endswith("/2010/{account}")
@@ -93,7 +100,9 @@ tools:
         }
         assert httpx2.get(page["next_page"]).json()["messages"] == [{"sid": "SM0", "body": "Ho"}]
         assert httpx2.get(f"{at}/Messages/SM0.json").json() == {"sid": "SM0", "body": "Ho"}
-        assert httpx2.get(f"{at}/Messages/SM9.json").status_code == 404
+        gone = httpx2.delete(f"{at}/Messages/SM0.json")
+        assert (gone.status_code, gone.content, gone.headers.get("content-length")) == (204, b"", None)
+        assert httpx2.get(f"{at}/Messages/SM0.json").status_code == 404
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals are other there")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,24 +46,32 @@ class Served:
 
 @contextmanager
 def sandbox(*words: str, port: int = 0) -> Iterator[Served]:
-    """A sandbox, ended with the block if it was not before."""
+    """A sandbox with an empty home, ended with the block if it was not before."""
+    with tempfile.TemporaryDirectory() as home, _started(home, *words, "--port", str(port)) as process:
+        assert process.stdout is not None
+        overdue = threading.Timer(START_WITHIN, process.kill)
+        overdue.start()
+        lines: list[str] = []
+        # the last one it says, or nothing more
+        while not lines or not (lines[-1].startswith("Stop") or lines[-1] == ""):
+            lines.append(process.stdout.readline())
+        overdue.cancel()
+        yield Served(process, "".join(lines))
+
+
+@contextmanager
+def _started(home: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MCPGATE_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "mcpgate", "sandbox", *words, "--port", str(port)],
+        [sys.executable, "-m", "mcpgate", "sandbox", *words],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={name: value for name, value in os.environ.items() if not name.startswith("MCPGATE_")},
+        env=environment | {"MCPGATE_HOME": home},
     )
-    assert process.stdout is not None
-    overdue = threading.Timer(START_WITHIN, process.kill)
-    overdue.start()
-    lines: list[str] = []
-    while not lines or not (lines[-1].startswith("Stop") or lines[-1] == ""):
-        lines.append(process.stdout.readline())
-    overdue.cancel()
     try:
-        yield Served(process, "".join(lines))
+        yield process
     finally:
         process.kill()
         process.communicate()
