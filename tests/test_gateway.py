@@ -325,7 +325,8 @@ def test_an_unknown_call_repeated_reuses_its_key(answers: list[Answer], same: li
     for number, (outcome, key) in enumerate(zip(outcomes, recorder.keys, strict=True)):
         repeated = same.index(same[number]) < number
         assert ("made before" in outcome.note) is repeated
-        assert key in outcome.note or not repeated
+        assert ("so that it cannot act twice" in outcome.note) is (answers[number] is lose)
+        assert key in outcome.note or not outcome.note
 
 
 @pytest.mark.parametrize(

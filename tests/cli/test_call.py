@@ -12,6 +12,8 @@ from mcpgate import catalog
 from mcpgate.cli.call import read_arguments
 from mcpgate.errors import UsageError
 from tests.cli.conftest import Ran
+from tests.standins.connectors import pointed_at
+from tests.standins.loopback import Loopback, Reply
 
 Run = Callable[..., Ran]
 CAP = """
@@ -166,3 +168,26 @@ def test_text_from_elsewhere_is_never_markup_or_control_codes(mcpgate: Run) -> N
     assert ":smile:" in ran.out
     assert "\x1b[2J" not in ran.out
     assert "\u202e" not in ran.out
+
+
+def test_an_unknown_outcome_makes_no_promise_that_a_command_cannot_keep(
+    mcpgate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripted: Callable[..., Loopback]
+) -> None:
+    server = scripted(Reply(400, b"{}"), Reply(200, b"<html>", cut=3))
+    file = pointed_at(server.url, tmp_path)
+    monkeypatch.setenv("MCPGATE_STRIPE_KEY", "sk_test_" + "y" * 24)
+    words = ("call", "stripe_create_charge", "-c", str(file), "amount=100", "currency=usd", "source=tok_visa")
+    refused = mcpgate(*words, "-p", "transact")
+    assert (refused.code, "Look at what it did first" in refused.out) == (1, False)
+    server.then(*[Reply(200, b"{}", cut=1)] * 2)
+    unknown = mcpgate(*words, "-p", "transact")
+    assert unknown.code == 1
+    assert "It is not known whether this was carried out." in unknown.out
+    assert "the same command gets a new idempotency key, and can act twice" in unknown.out
+    assert "cannot act twice" not in unknown.out
+
+
+def test_an_argument_given_twice_is_refused(mcpgate: Run) -> None:
+    ran = mcpgate("call", "stripe_create_charge", "amount=100", "amount=90000", "--dry-run")
+    assert ran.code == 2
+    assert "amount is given twice" in ran.err
