@@ -19,7 +19,7 @@ def main(words: Sequence[str] | None = None) -> int:
             listing = saved.find(words)
             if listing is not None:
                 return _serve(words, listing)
-        from mcpgate.cli.commands import execute
+        from mcpgate.cli.execution import execute
 
         return execute(words)
     except KeyboardInterrupt:
@@ -32,7 +32,7 @@ def _serve(words: Sequence[str], listing: dict[str, object]) -> int:
     from mcpgate.server.stdio import run
 
     def load() -> object:
-        from mcpgate.cli.commands import gateway_of
+        from mcpgate.cli.execution import gateway_of
 
         return gateway_of(words)
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,10 +27,10 @@ from mcpgate.cli.flags import (
     Without,
 )
 from mcpgate.cli.opening import Options
-from mcpgate.errors import MCPGateError, UsageError
+from mcpgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from mcpgate.gateway import Gateway
+    pass
 
 app = typer.Typer(
     name="mcpgate",
@@ -77,19 +72,7 @@ def run(
     without that the account that mcpgate connect has made. Where there is none the tools are listed all the
     same, and a call says what a person has to do.
     """
-    context.obj(
-        Options(
-            connectors,
-            preset,
-            policy,
-            only,
-            without,
-            setting,
-            sandbox,
-            live,
-            account,
-        )
-    )
+    context.obj(Options(connectors, preset, policy, only, without, setting, sandbox, live, account))
 
 
 @app.command()
@@ -106,15 +89,7 @@ def tools(
     """Show every tool of a connector: allowed or denied and why, and what listing it costs."""
     from mcpgate.cli.tools import show_tools
 
-    options = Options(
-        connectors,
-        preset,
-        policy,
-        only,
-        without,
-        setting,
-        accounts=account,
-    )
+    options = Options(connectors, preset, policy, only, without, setting, accounts=account)
     show_tools(options, as_json=as_json)
 
 
@@ -262,17 +237,7 @@ def install(
     elif remove:
         command.remove(client, connectors=connectors, name=name, write=write, project=project)
     else:
-        options = Options(
-            connectors,
-            preset,
-            policy,
-            only,
-            without,
-            setting,
-            sandbox,
-            live,
-            account,
-        )
+        options = Options(connectors, preset, policy, only, without, setting, sandbox, live, account)
         command.install(client, options, name=name, write=write, project=project)
 
 
@@ -335,66 +300,3 @@ def demo(
     code = play(story)
     if code:
         raise typer.Exit(code)
-
-
-def execute(words: Sequence[str]) -> int:
-    """Run one command; gives its exit code, and says what went wrong without a traceback."""
-    from mcpgate.cli.serving import serve
-
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # a terminal that cannot show ≤ or – gets a question mark, not a failure
-            stream.reconfigure(errors="replace")
-    codes: list[int] = []
-    try:
-        app(list(words), prog_name="mcpgate", obj=lambda options: codes.append(serve(words, options)))
-    except SystemExit as stop:
-        return codes[0] if codes else stop.code if isinstance(stop.code, int) else 1
-    except MCPGateError as error:
-        _say(error.message, error.hint)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    except OSError as error:
-        _say(f"It could not be written or read: {error.strerror}.", "")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
-    except Exception as error:  # noqa: BLE001  never a traceback
-        _say(
-            f"mcpgate itself failed: {type(error).__name__} at {_where(error)}.",
-            "This is a fault of mcpgate.",
-        )
-        return 70
-    return codes[0] if codes else 0
-
-
-def gateway_of(words: Sequence[str]) -> Gateway:
-    """The gateway of a `run` command's words, which were accepted before."""
-    from mcpgate.cli.serving import open_gateway
-
-    gateways: list[Gateway] = []
-    app(
-        list(words),
-        prog_name="mcpgate",
-        standalone_mode=False,
-        obj=lambda options: gateways.append(open_gateway(options)),
-    )
-    return gateways[0]
-
-
-def _say(message: str, hint: str) -> None:
-    print(message, file=sys.stderr)
-    if hint:
-        print(hint, file=sys.stderr)
-
-
-def _where(error: BaseException) -> str:
-    """The innermost place of a traceback, without its texts."""
-    trace, place = error.__traceback__, "?"
-    while trace is not None:
-        place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    return place

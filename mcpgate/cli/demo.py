@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mcpgate import catalog
-from mcpgate.cli.commands import gateway_of
 from mcpgate.cli.console import plain, stdout
 from mcpgate.cli.dry_run import request_text
+from mcpgate.cli.execution import gateway_of
 from mcpgate.errors import UsageError
 from mcpgate.spec.story import Case, Story, read_story
 

@@ -252,7 +252,7 @@ def _clients() -> Iterator[Finding]:
 
 def _start_fault(value: dict[str, Any]) -> str:
     """Why an entry would not start, or nothing."""
-    from mcpgate.cli.commands import gateway_of
+    from mcpgate.cli.execution import gateway_of
 
     command, arguments = str(value["command"]), [str(word) for word in value["args"]]
     if shutil.which(command) is None:
