@@ -1,4 +1,4 @@
-"""The activity: the log of calls, one row for a read or a refusal, *started* and *finished* for the rest."""
+"""The activity: the log of calls. A read, a lookup and a refusal have one row, the rest *started* and *finished*."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Row:
     """One row of the log; `at` is seconds since the epoch, `ms` milliseconds, `size` bytes of the reply."""
 
     at: float
-    kind: Literal["refused", "started", "finished", "read"]
+    kind: Literal["refused", "started", "finished", "read", "lookup"]
     call: str
     app: str
     grant: str

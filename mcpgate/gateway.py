@@ -32,12 +32,13 @@ from mcpgate.engine.http import Backend
 from mcpgate.errors import ArgumentsError, CredentialError, DeniedError, MCPGateError, RefusedError
 from mcpgate.ledger import STATE_OF, Reservation, entries
 from mcpgate.places import MISSING
-from mcpgate.policy.checks import Call, UndecidableError, amount_of
-from mcpgate.policy.decide import decide, explain, structure
+from mcpgate.policy.call import Call, UndecidableError
+from mcpgate.policy.decide import asks_lookup, decide, explain, structure
+from mcpgate.policy.templates.money import amount_of
 from mcpgate.secrets import Scrubber
 from mcpgate.store import Store
 from mcpgate.toolset import Entry, Toolset
-from mcpgate.values import Decision, Fate, Finding, Json, Outcome, Reply, Request
+from mcpgate.values import Decision, Fate, Finding, Json, Outcome, Reply, Request, Tool
 
 _REUSE_SECONDS: Final = 24 * 3600.0
 _BROKEN: Final[Mapping[Fate, str]] = {
@@ -89,7 +90,9 @@ class Gateway:
         """One call of a tool; raises `UnknownToolError` for a tool that does not exist for this app."""
         entry = self.toolset.find(name)
         try:
-            plan = self.plan(entry, arguments)
+            checked = self.check(entry, arguments)
+            call, spent = await self.look_up(entry, checked)
+            plan = self.decide(entry, call, spent)
             started = self._start(plan)
         except RefusedError as refusal:
             return self._clean(self._refuse(entry, refusal))
@@ -101,19 +104,58 @@ class Gateway:
         task.add_done_callback(self._started.discard)
         return self._clean(await asyncio.shield(task))
 
-    def plan(self, entry: Entry, arguments: dict[str, Json]) -> Plan:
-        """Steps 1 to 5, which change nothing; raises `DeniedError` or `ArgumentsError`."""
+    def check(self, entry: Entry, arguments: dict[str, Json]) -> Call:
+        """Steps 1 and 2; raises `DeniedError` for a tool that is denied whatever it is given, and
+        `ArgumentsError`."""
         if entry.denied is not None:
             trace = tuple(step for step in entry.bound if isinstance(step, Finding))
             decision = Decision("deny", trace, entry.denied)
             raise DeniedError(explain(entry.denied), decision)
         canonical = check_arguments(entry.tool, entry.validator, arguments)
-        call = Call(entry.tool, canonical, before=MISSING)
+        return Call(entry.tool, canonical, now=self._clock(), settings=entry.grant.account.settings)
+
+    async def look_up(self, entry: Entry, call: Call) -> tuple[Call, float]:
+        """Step 3: the call with `before`, asked only where a rule needs it, and the seconds it took.
+
+        Where nothing is told, the call has the reason, and the rule that needs it denies.
+        """
+        lookup = entry.lookup
+        if lookup is None or not asks_lookup(entry.bound, call):
+            return call, 0.0
+        absent = [name for name in lookup.request.names if call.arguments.get(name) is None]
+        if absent:
+            unknown = f"it is looked up by {' and '.join(absent)}, which is not given"
+            return dataclasses.replace(call, unknown=unknown), 0.0
+        began = time.perf_counter()
+        try:
+            request = self._backend.prepare(lookup, call.arguments, entry.grant.account)
+            reply = await self._backend.send(request, entry.grant.account, "")
+            self._write_lookup(entry, reply, began)
+            problem, before = reply.problem, reply.body
+        except (ArgumentsError, CredentialError) as error:
+            problem, before = error.message, MISSING
+        except Exception as error:  # noqa: BLE001  what it says may hold a secret
+            problem, before = f"mcpgate itself failed ({type(error).__name__})", MISSING
+        spent = time.perf_counter() - began
+        if problem:
+            return dataclasses.replace(call, unknown=f"{_said(lookup)} failed ({problem})"), spent
+        return dataclasses.replace(call, before=before), spent
+
+    def decide(self, entry: Entry, call: Call, spent: float = 0.0) -> Plan:
+        """Steps 4 and 5, of a call on which `spent` seconds went already; raises `DeniedError`."""
         decision = decide(entry.bound, call)
         if decision.reason is not None:
             raise DeniedError(explain(decision.reason), decision)
-        request = self._backend.prepare(entry.tool, canonical, entry.grant.account)
-        return Plan(entry, call, decision, request, _hash(canonical))
+        request = self._backend.prepare(entry.tool, call.arguments, entry.grant.account)
+        request = dataclasses.replace(request, timeout=request.timeout - spent)
+        return Plan(entry, call, decision, request, _hash(call.arguments))
+
+    def plan(self, entry: Entry, arguments: dict[str, Json]) -> Plan:
+        """Steps 1 to 5 without the lookup, so that nothing is sent at all; raises as they do."""
+        call = self.check(entry, arguments)
+        if entry.lookup is not None:
+            call = dataclasses.replace(call, unknown=f"{_said(entry.lookup)} was not asked in a dry run")
+        return self.decide(entry, call)
 
     async def close(self) -> None:
         """Wait for the calls that have started, each bounded by its timeout, and close every connection."""
@@ -140,7 +182,11 @@ class Gateway:
             raise
         try:
             self._finish(plan, started, reply, began)
-            outcome = self._backend.shape(tool, reply, account) if unsent is None else _failed(unsent)
+            outcome = (
+                self._backend.shape(tool, reply, account, plan.entry.mask)
+                if unsent is None
+                else _failed(unsent)
+            )
         except Exception as error:  # noqa: BLE001  the call was made: the agent has to know what became of it
             outcome = _failed(MCPGateError(_BROKEN[reply.fate].format(type(error).__name__)))
         return _note_key(outcome, started, reply) if started.key and unsent is None else outcome
@@ -200,6 +246,25 @@ class Gateway:
             return Outcome(refusal.message, structure(denied), is_error=True, exit_code=refusal.exit_code)
         return _failed(refusal)
 
+    def _write_lookup(self, entry: Entry, reply: Reply, began: float) -> None:
+        row = Row(
+            at=self._clock(),
+            kind="lookup",
+            call=str(uuid.uuid4()),
+            app=self.toolset.app.name,
+            grant=entry.grant.connector.name,
+            tool=entry.tool.name,
+            args_hash=_hash(reply.request.arguments),
+            decision="allow",
+            outcome=reply.fate,
+            status=reply.status,
+            request_id=self._scrubber.text(reply.request_id),
+            ms=(time.perf_counter() - began) * 1000,
+            size=reply.size,
+        )
+        with self._store.transaction() as transaction:
+            transaction.write(row)
+
     def _row(self, plan: Plan, kind: Any, started: Started, **facts: Any) -> Row:
         return Row(
             kind=kind,
@@ -219,6 +284,11 @@ class Gateway:
         text, note = self._scrubber.text(outcome.text), self._scrubber.text(outcome.note)
         structured = self._scrubber.tree(outcome.structured)
         return dataclasses.replace(outcome, text=text, structured=structured, note=note)
+
+
+def _said(lookup: Tool) -> str:
+    """A lookup as it is told: `GET /charges/{charge}`."""
+    return "GET " + "/".join(map(str, ("", *lookup.request.path)))
 
 
 def _failed(error: MCPGateError) -> Outcome:
@@ -253,6 +323,6 @@ def _reservations(call: Call) -> list[Reservation]:
     return [Reservation(effect, currency, amount) for effect in call.tool.effects]
 
 
-def _hash(arguments: dict[str, Json]) -> str:
+def _hash(arguments: Mapping[str, Json]) -> str:
     text = json.dumps(arguments, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -11,6 +11,7 @@ from typing import Any
 
 from mcpgate.apps import App, Grant
 from mcpgate.errors import SpecError, UnknownToolError, UsageError
+from mcpgate.places import Place
 from mcpgate.policy.binding import Bound, bind, settled, unmatched
 from mcpgate.policy.projection import project
 from mcpgate.spec.yaml_text import did_you_mean
@@ -19,12 +20,18 @@ from mcpgate.values import Finding, Json, Policy, Tool
 
 @dataclass
 class Entry:
-    """One tool of an app: what is bound to it, and why it is denied if it is."""
+    """One tool of an app: what is bound to it, and why it is denied if it is.
+
+    `lookup` is the read that tells what a rule needs and the arguments do not say; `mask` the places of a
+    reply that are hidden from the agent.
+    """
 
     tool: Tool
     grant: Grant
     bound: Bound
     denied: Finding | None
+    lookup: Tool | None = None
+    mask: tuple[Place, ...] = ()
     _validator: Any = field(default=None, repr=False)
 
     @property
@@ -71,8 +78,32 @@ def build_toolset(app: App) -> Toolset:
             if tool.name in entries:
                 raise UsageError(f"The connector {grant.connector.name} was given twice.")
             bound = bind(tool, app.layers(grant))
-            entries[tool.name] = Entry(tool, grant, bound, settled(bound))
+            entries[tool.name] = Entry(tool, grant, bound, settled(bound), lookup_of(tool), _mask(app, grant))
     return Toolset(app, entries)
+
+
+def lookup_of(tool: Tool) -> Tool | None:
+    """The read behind a tool's `lookup`, as a tool of its own that nobody is offered."""
+    if tool.lookup is None:
+        return None
+    return Tool(
+        name=tool.name,
+        connector=tool.connector,
+        description="",
+        category="read",
+        effects=(),
+        schema=tool.schema,
+        request=tool.lookup,
+        query={},
+        body={},
+        digest=tool.digest,
+        headers=tool.headers,
+    )
+
+
+def _mask(app: App, grant: Grant) -> tuple[Place, ...]:
+    policies = (policy for layer in app.layers(grant) for policy in layer.policies)
+    return tuple(dict.fromkeys(place for policy in policies for place in policy.mask))
 
 
 def list_tool(tool: Tool, bound: Bound) -> dict[str, Json]:

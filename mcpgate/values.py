@@ -145,7 +145,7 @@ class Tool:
     at_least_one: tuple[tuple[str, ...], ...] = ()
     money: Money | None = None
     lookup: RequestTemplate | None = None
-    roles: Mapping[str, Place] = field(default_factory=dict)
+    roles: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
     summary: Template | None = None
     pagination: Pagination | None = None
     reply: Literal["json", "text", "none"] = "json"
@@ -243,6 +243,7 @@ class Policy:
     deny: tuple[Selector, ...]
     rules: tuple[Rule, ...]
     extends: tuple[str, ...] = ()
+    mask: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

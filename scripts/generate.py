@@ -11,7 +11,7 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,8 @@ from mcpgate.cli.commands import app
 from mcpgate.engine.request import build
 from mcpgate.engine.response import read, shape
 from mcpgate.errors import MCPGateError
-from mcpgate.policy.templates import LATER, TEMPLATES, Template, entry_schema
+from mcpgate.policy.templates import LATER, TEMPLATES, entry_schema
+from mcpgate.policy.templates.template import Template
 from mcpgate.spec.check import shipped_schema
 from mcpgate.toolset import build_toolset, list_tool
 from mcpgate.values import EFFECTS, Outcome, Policy
@@ -314,12 +315,21 @@ def commands() -> str:
     """Every command with its arguments and options, at a fixed width."""
     group: Any = typer.main.get_command(app)
     sections = [f"```text\nmcpgate COMMAND\n\n{_options(group)}\n```"]
-    for name, command in group.commands.items():
+    for name, command in every_command(group):
         words = [_usage(param) for param in command.params if param.param_type_name == "argument"]
         usage = " ".join(["mcpgate", name, "[OPTIONS]", *words])
         said = inspect.cleandoc(command.help)
         sections.append(f"### mcpgate {name}\n\n{said}\n\n```text\n{usage}\n\n{_options(command)}\n```")
     return "\n\n".join(sections)
+
+
+def every_command(group: Any) -> Iterator[tuple[str, Any]]:
+    """Every command by all its words: `doctor`, `policy lint`."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from ((f"{name} {inner}", each) for inner, each in every_command(command))
+        else:
+            yield name, command
 
 
 def _usage(param: Any) -> str:

@@ -125,11 +125,14 @@ def keys_of(schema: Any) -> Iterator[str]:
             yield from keys_of(inner)
 
 
+every_command = WRITTEN["every_command"]
+
+
 def flags() -> set[str]:
     group: Any = typer.main.get_command(app)
     return {
         flag
-        for command in (group, *group.commands.values())
+        for command in (group, *(command for _, command in every_command(group)))
         for param in command.params
         for flag in param.opts
     }
@@ -146,7 +149,7 @@ GROUP: Any = typer.main.get_command(app)
 @pytest.mark.parametrize(
     ("page", "words"),
     [
-        ("reference/commands.md", [f"### mcpgate {name}" for name in GROUP.commands]),
+        ("reference/commands.md", [f"### mcpgate {name}" for name, _ in every_command(GROUP)]),
         ("reference/commands.md", [flag for flag in flags() if flag.startswith("-")]),
         (
             "reference/commands.md",

@@ -98,7 +98,7 @@ class Recorder:
         self.note("send")
         return await (self._answers.pop(0) if self._answers else self._otherwise)(request, key)
 
-    def shape(self, tool: Tool, reply: Reply, account: Account) -> Outcome:
+    def shape(self, tool: Tool, reply: Reply, account: Account, mask: Any = ()) -> Outcome:
         self.note("shape")
         return responses.shape(account.connector, tool, reply)
 

@@ -40,7 +40,7 @@ EDGES: dict[str, str] = {
     "vault": "errors json_schema paths secrets spec values",
     "apps": "errors json_schema policy spec values",
     "arguments": "errors policy spec values",
-    "toolset": "apps errors json_schema policy spec values",
+    "toolset": "apps errors json_schema places policy spec values",
     "gateway": "activity arguments engine errors ledger places policy secrets store toolset values",
     "server": "errors values",
     "cli": "__init__ apps catalog clients engine errors gateway json_schema paths places policy sandbox saved"

@@ -9,7 +9,7 @@ import pytest
 
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.errors import UnknownToolError, UsageError
-from mcpgate.policy.checks import Call
+from mcpgate.policy.call import Call
 from mcpgate.policy.decide import decide
 from mcpgate.toolset import build_toolset
 from tests.policy.shop import EVERYTHING, app, connector, guarded, order, policy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -27,10 +27,8 @@ from mcpgate.cli.flags import (
     Without,
 )
 from mcpgate.cli.opening import Options
+from mcpgate.cli.policy_commands import policy_app
 from mcpgate.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     name="mcpgate",
@@ -41,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(policy_app, name="policy")
 
 
 @app.callback(invoke_without_command=True)

@@ -105,6 +105,12 @@ ClientName = Annotated[
     str,
     typer.Argument(metavar="CLIENT", help=f"One of {', '.join(BY_NAME)}.", autocompletion=complete_client),
 ]
+ToolsFor = Annotated[
+    list[str],
+    typer.Option(
+        "--for", metavar="TOOL", help="The tools the rules are for: a name, glob, category or effect:NAME."
+    ),
+]
 ConnectorName = Annotated[
     str,
     typer.Argument(metavar="NAME", help="A name or path: it in full.", autocompletion=complete_connector),

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from mcpgate.engine import request, response
 from mcpgate.engine.client import Client
+from mcpgate.places import Place
 from mcpgate.values import Account, Json, Outcome, Reply, Request, Tool
 
 
@@ -22,8 +23,8 @@ class Backend(Protocol):
         """Send it, under an idempotency key where it takes one; raises `CredentialError` before that."""
         ...
 
-    def shape(self, tool: Tool, reply: Reply, account: Account) -> Outcome:
-        """Make of the reply what the agent reads."""
+    def shape(self, tool: Tool, reply: Reply, account: Account, mask: tuple[Place, ...] = ()) -> Outcome:
+        """Make of the reply what the agent reads, without what is masked."""
         ...
 
     async def close(self) -> None:
@@ -47,9 +48,9 @@ class HTTPBackend:
             dataclasses.replace(request, key=key if request.key_header else ""), account
         )
 
-    def shape(self, tool: Tool, reply: Reply, account: Account) -> Outcome:
-        """The projected result, or an error with advice."""
-        return response.shape(account.connector, tool, reply)
+    def shape(self, tool: Tool, reply: Reply, account: Account, mask: tuple[Place, ...] = ()) -> Outcome:
+        """The projected result without what is masked, or an error with advice."""
+        return response.shape(account.connector, tool, reply, mask)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -49,7 +49,7 @@ def read(
     return reply("unknown", f"the API answered {status}, but {fault}") if fault else reply("succeeded")
 
 
-def shape(connector: Connector, tool: Tool, reply: Reply) -> Outcome:
+def shape(connector: Connector, tool: Tool, reply: Reply, mask: tuple[Place, ...] = ()) -> Outcome:
     """What the agent reads of a reply: the projected result, or an error with advice."""
     if reply.fate != "succeeded":
         return _error(connector, tool, reply)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mcpgate.policy.checks import Call
-from mcpgate.policy.fields import field_names, has_field, split_field
+from mcpgate.policy.call import Call
+from mcpgate.policy.fields import field_names, split_field
+from mcpgate.policy.reading import has, named_fields, readings
 from mcpgate.policy.rule import BoundRule, LayerName, evaluate
 from mcpgate.policy.selectors import first_match, matches, names_tools
-from mcpgate.policy.templates import TEMPLATES, fields_of
+from mcpgate.policy.templates import TEMPLATES
 from mcpgate.values import Finding, Policy, Rule, Selector, Tool
 
 
@@ -62,16 +63,16 @@ def _selected(tool: Tool, layer: LayerName, policy: Policy) -> Finding:
 
 def _bind_rule(tool: Tool, layer: LayerName, rule: Rule) -> Finding | BoundRule:
     template = TEMPLATES[rule.template]
-    fields = tuple((field, split_field(field)) for field in fields_of(rule.template, rule.config))
-    bound = BoundRule(layer, rule, template, fields)
+    found, lacking = readings(rule, tool)
+    bound = BoundRule(layer, rule, template, found)
     if template.looks_at == "tool" or (template.looks_at == "money" and tool.money is None):
         return evaluate(bound, Call(tool, {}))
-    lacking = [field for field, keys in fields if not has_field(tool.schema, keys)]
     guards_nothing = lacking and not template.block and rule.when_missing == "deny"
     if not guards_nothing or rule.mode == "observe":
         return bound
-    says = f"{tool.name} has no field {lacking[0]}, which {rule.template} must guard"
-    return Finding(layer, rule.template, "deny", says, bound.source, lacking[0], reason=rule.reason)
+    says = f"{tool.name} has no {lacking}, which {rule.template} must guard"
+    field = found[0].field if found else ""
+    return Finding(layer, rule.template, "deny", says, bound.source, field, reason=rule.reason)
 
 
 def unmatched(
@@ -90,8 +91,8 @@ def unmatched(
             yield selector.origin, f"no tool is called '{selector.text}'", selector.text, names
     for rule in policy.rules:
         reached = [tool for tool in tools if any(matches(selector, tool) for selector in rule.selectors)]
-        for field in fields_of(rule.template, rule.config) if reached else ():
-            if not any(has_field(tool.schema, split_field(field)) for tool in reached):
+        for field in named_fields(rule.template, rule.config) if reached else ():
+            if not any(has(tool, split_field(field)) for tool in reached):
                 known = sorted({name for tool in reached for name in field_names(tool.schema)})
                 yield rule.origin, f"no tool that {rule.template} reaches has a field '{field}'", field, known
 

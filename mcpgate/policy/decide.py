@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from mcpgate.policy.binding import Bound
-from mcpgate.policy.checks import Call
+from mcpgate.policy.call import Call
 from mcpgate.policy.rule import evaluate
 from mcpgate.values import Decision, Finding, Json
 
@@ -24,6 +24,11 @@ def decide(bound: Bound, call: Call) -> Decision:
             if finding.verdict == verdict:
                 return Decision(finding.verdict, trace, finding)
     return Decision("allow", trace)
+
+
+def asks_lookup(bound: Bound, call: Call) -> bool:
+    """Whether a rule needs what only the tool's lookup can tell."""
+    return any(not isinstance(step, Finding) and step.asks_before(call) for step in bound)
 
 
 def explain(finding: Finding) -> str:

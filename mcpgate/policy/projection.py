@@ -12,8 +12,9 @@ from typing import Any
 from mcpgate.places import Place
 from mcpgate.policy.binding import Bound
 from mcpgate.policy.fields import Keys, choices, keys_inside
+from mcpgate.policy.reading import BEFORE
 from mcpgate.policy.rule import BoundRule
-from mcpgate.policy.templates import at_most, describe, only
+from mcpgate.policy.templates.shown import at_most, describe, only
 from mcpgate.values import Json, Money, Tool
 
 
@@ -30,15 +31,35 @@ def _project_rule(tool: Tool, step: BoundRule, schema: dict[str, Json]) -> None:
     template, config = step.template, step.rule.config
     if template.looks_at == "money" and tool.money is not None:
         _project_money(tool.money, config, schema)
+    if template.looks_at == "texts" and not step.readings:
+        for place in _texts(schema):
+            template.project(config, place)
     must_be_given = not template.block and step.rule.when_missing == "deny"
-    for field, keys in step.fields:
-        if template.block and template.looks_at == "fields":
-            _remove(schema, keys)
-            continue
-        for place in _places(schema, keys, require=must_be_given):
-            opened = _opened(place, require=must_be_given) if template.looks_at == "values" else (place,)
-            for subschema in opened:
-                template.project({**config, "field": field}, subschema)
+    for reading in step.readings:
+        for keys in reading.places:
+            if keys[0] == BEFORE and tool.lookup is not None:
+                continue
+            if template.block and template.looks_at == "fields":
+                _remove(schema, keys)
+                continue
+            for place in _places(schema, keys, require=must_be_given and len(reading.places) == 1):
+                opened = (
+                    _opened(place, require=must_be_given)
+                    if template.looks_at in ("values", "texts")
+                    else (place,)
+                )
+                for subschema in opened:
+                    template.project({**config, "field": reading.field}, subschema)
+
+
+def _texts(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every schema of a text that an agent words itself."""
+    if not isinstance(schema, dict):
+        return
+    if schema.get("type", "string") == "string" and not schema.keys() & {"enum", "const", "properties"}:
+        yield schema
+    for inner in (*schema.get("properties", {}).values(), schema.get("items"), *choices(schema)):
+        yield from _texts(inner)
 
 
 def _project_money(money: Money, limits: Mapping[str, Json], schema: dict[str, Json]) -> None:

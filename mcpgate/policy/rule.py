@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from mcpgate.places import MISSING
-from mcpgate.policy.checks import Call, Miss, UndecidableError
-from mcpgate.policy.fields import Keys, is_missing, read_field
-from mcpgate.policy.templates import Template
+from mcpgate.policy.call import Call, Miss, UndecidableError
+from mcpgate.policy.fields import subschemas
+from mcpgate.policy.reading import Reading, read
+from mcpgate.policy.templates.money import asks_before
+from mcpgate.policy.templates.template import Template
+from mcpgate.policy.texts import texts
 from mcpgate.values import Finding, Mode, Rule
 
 LayerName: TypeAlias = Literal["app", "account", "preset", "rules"]
@@ -24,30 +26,38 @@ _VERDICTS: Final[Mapping[Mode, Literal["deny", "observe", "ask"]]] = {
 
 @dataclass(frozen=True, slots=True)
 class BoundRule:
-    """A rule that reaches a tool: its template, and each field it looks at as keys."""
+    """A rule that reaches a tool: its template, and what it looks at there."""
 
     layer: LayerName
     rule: Rule
     template: Template
-    fields: tuple[tuple[str, Keys], ...]
+    readings: tuple[Reading, ...]
 
     @property
     def source(self) -> str:
         """The policy and the place the rule was written at."""
         return f"{self.rule.policy} ({self.rule.origin})"
 
+    def asks_before(self, call: Call) -> bool:
+        """Whether it cannot be evaluated without the reply of the tool's lookup."""
+        if call.tool.lookup is None:
+            return False
+        if self.template.looks_at == "money":
+            return asks_before(call)
+        return any(reading.in_before for reading in self.readings)
+
 
 def evaluate(bound: BoundRule, call: Call) -> Finding:
     """What a rule says of a call; it never raises."""
     try:
-        miss = _check(bound, call)
+        miss = next(_misses(bound, call), None)
     except UndecidableError as error:
         miss = Miss(f"{error}, {_CLOSED}", "", field=error.field)
     except Exception as error:  # noqa: BLE001  a rule that fails denies, whatever failed
         miss = Miss(f"the rule failed ({type(error).__name__}), {_CLOSED}", "")
     rule = bound.rule
     if miss is None:
-        fields = ", ".join(field for field, _ in bound.fields)
+        fields = ", ".join(reading.field for reading in bound.readings)
         says = f"{fields or 'the call'} passes"
         return Finding(bound.layer, rule.template, "allow", says, bound.source, fields)
     return Finding(
@@ -64,23 +74,33 @@ def evaluate(bound: BoundRule, call: Call) -> Finding:
     )
 
 
-def _check(bound: BoundRule, call: Call) -> Miss | None:
-    if bound.template.looks_at in ("tool", "money"):
-        return bound.template.check(bound.rule.config, call, [])
-    for field, keys in bound.fields:
-        miss = _check_field(bound, {**bound.rule.config, "field": field}, keys, call)
+def _misses(bound: BoundRule, call: Call) -> Iterator[Miss]:
+    """Each thing that a rule finds wrong with a call, looked for one after the other."""
+    template, config, looks_at = bound.template, bound.rule.config, bound.template.looks_at
+    found: list[tuple[str, list[Any]]] = []
+    if looks_at in ("call", "money", "tool"):
+        found = [("", [])]
+    elif looks_at == "texts" and not bound.readings:
+        found = [(field, [text]) for field, text in texts(call.arguments, [call.tool.schema])]
+    for reading in bound.readings:
+        values, missing = read(reading, call, opened=looks_at == "values", nulls=template.block)
+        if missing and not template.block and bound.rule.when_missing == "deny":
+            says = f"{reading.field} is missing, and {bound.rule.template} guards it"
+            yield Miss(says, f"give {reading.field}", reading.field)
+        if looks_at == "texts":
+            found += _texts(reading, values, call)
+        else:
+            found.append((reading.field, values))
+    if looks_at == "span":
+        whole = all(values for _, values in found)
+        found = [(" to ".join(field for field, _ in found), [values for _, values in found])] if whole else []
+    for field, values in found:
+        miss = template.check({**config, "field": field} if field else config, call, values)
         if miss is not None:
-            return miss
-    return None
+            yield miss
 
 
-def _check_field(bound: BoundRule, config: Mapping[str, Any], keys: Keys, call: Call) -> Miss | None:
-    """A block sees whatever is sent, be it null or an empty list; a limit takes these as missing."""
-    found = read_field(call.arguments, keys, opened=bound.template.looks_at == "values")
-    if bound.template.block:
-        return bound.template.check(config, call, [value for value in found if value is not MISSING])
-    values = [value for value in found if not is_missing(value)]
-    if len(values) < len(found) and bound.rule.when_missing == "deny":
-        field = config["field"]
-        return Miss(f"{field} is missing, and {bound.rule.template} guards it", f"give {field}", field)
-    return bound.template.check(config, call, values)
+def _texts(reading: Reading, values: list[Any], call: Call) -> Iterator[tuple[str, list[Any]]]:
+    schemas = [schema for keys in reading.places for schema in subschemas(call.tool.schema, keys)]
+    for value in values:
+        yield from ((field, [text]) for field, text in texts(value, schemas, reading.field))

@@ -21,8 +21,7 @@ def read_money(
         return None
     places: dict[str, tuple[Place, ...]] = {}
     for key in ("amount", "currency"):
-        texts = spec["money"][key]
-        places[key] = tuple(parse_place(text) for text in ([texts] if isinstance(texts, str) else texts))
+        places[key] = _places(spec["money"][key])
         for found in places[key]:
             _check_head(document, (*path, "money", key), found, heads)
     return Money(**places)
@@ -30,12 +29,17 @@ def read_money(
 
 def read_roles(
     document: Document, path: Path, spec: Mapping[str, Any], heads: Collection[str]
-) -> dict[str, Place]:
+) -> dict[str, tuple[Place, ...]]:
     """Where the templates that name no field find theirs."""
-    roles = {role: parse_place(text) for role, text in spec.get("roles", {}).items()}
-    for role, found in roles.items():
-        _check_head(document, (*path, "roles", role), found, heads)
+    roles = {role: _places(texts) for role, texts in spec.get("roles", {}).items()}
+    for role, places in roles.items():
+        for found in places:
+            _check_head(document, (*path, "roles", role), found, heads)
     return roles
+
+
+def _places(texts: str | list[str]) -> tuple[Place, ...]:
+    return tuple(parse_place(text) for text in ([texts] if isinstance(texts, str) else texts))
 
 
 def _check_head(document: Document, path: Path, found: Place, heads: Collection[str]) -> None:

@@ -79,6 +79,10 @@ def _rules(document: Document, path: Path, entry: dict[str, Any], policy: str) -
         return []
     selectors = _selectors(document, (*path, "for"), entry["for"])
     templates = [key for key in entry if key in TEMPLATES]
+    for template in templates:
+        wrong = TEMPLATES[template].fault(entry[template])
+        if wrong:
+            document.add((*path, template), wrong)
     if not templates:
         document.add(path, "this entry holds no guardrail, such as max_value: { field: …, max: … }")
     return [

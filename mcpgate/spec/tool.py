@@ -66,6 +66,8 @@ def read_tool(context: Context, name: str, spec: Mapping[str, Any]) -> Tool:
     _check_reply(document, path, spec, request)
     _check_wire(context, path, spec, [*query, *(wire for wire, _ in request.query)])
     places = {*params, *(("before",) if "lookup" in spec else ())}
+    if "before" in params and "lookup" in spec:
+        document.add((*path, "params", "before"), "'before' is the lookup's reply here; name it otherwise")
     return Tool(
         name=name,
         connector=context.connector,

@@ -9,7 +9,7 @@ from typing import Any
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.arguments import check_arguments
 from mcpgate.places import MISSING
-from mcpgate.policy.checks import Call
+from mcpgate.policy.call import Call
 from mcpgate.policy.decide import decide
 from mcpgate.spec.connector import read_connector
 from mcpgate.spec.policy import read_policy

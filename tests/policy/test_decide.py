@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from mcpgate.apps import App
 from mcpgate.policy.binding import Layer, bind
-from mcpgate.policy.checks import Call
+from mcpgate.policy.call import Call
 from mcpgate.policy.decide import decide, explain, structure
 from mcpgate.policy.rule import BoundRule
 from mcpgate.toolset import build_toolset

@@ -10,7 +10,8 @@ from hypothesis import strategies as some
 
 from mcpgate.errors import SpecError
 from mcpgate.places import MISSING
-from mcpgate.policy.checks import Call, UndecidableError, amount_of
+from mcpgate.policy.call import Call, UndecidableError
+from mcpgate.policy.templates.money import amount_of
 from tests.policy.shop import connector, guarded, judge, order, policy, reason
 
 LIMITS = "max_amount: { usd: 500, jpy: 70, kwd: 9000 }"

@@ -13,8 +13,9 @@ from hypothesis import strategies as some
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.errors import SpecError
 from mcpgate.json_schema import build_validator
-from mcpgate.policy.checks import fold
-from mcpgate.policy.templates import LATER, TEMPLATES, fields_of
+from mcpgate.policy.folding import fold
+from mcpgate.policy.reading import named_fields
+from mcpgate.policy.templates import LATER, TEMPLATES
 from tests.policy.shop import EVERYTHING, connector, guarded, judge, order, policy
 
 EXAMPLES = [(name, verdict) for name in TEMPLATES for verdict in ("allow", "deny")]
@@ -22,7 +23,7 @@ EXAMPLES = [(name, verdict) for name in TEMPLATES for verdict in ("allow", "deny
 
 def example_app(name: str, config: Mapping[str, Any], arguments: Mapping[str, Any]) -> App:
     """An app whose one tool takes these arguments, under this one guardrail."""
-    fields = [field.partition(".")[0] for field in fields_of(name, config)]
+    fields = [field.partition(".")[0] for field in named_fields(name, config)]
     shapes = {
         int: {"type": "integer"},
         str: {"type": "string"},
@@ -61,15 +62,19 @@ def test_the_examples_of_a_template_do_what_the_table_says(name: str, verdict: s
 
 
 def test_the_table_has_every_template_of_the_language() -> None:
-    now = """max_value min_value value_range allow_values block_values required_fields block_fields max_items
-    max_amount block_delete"""
-    assert set(TEMPLATES) == set(now.split())
-    assert len(LATER) == 25
+    every = """keyword_block content_length require_prefix block_pattern allow_pattern block_urls secret_block
+    allow_domains block_domains allow_addresses block_addresses max_recipients block_external allow_values
+    block_values max_value min_value value_range max_items required_fields block_fields allow_prefix
+    protect_branches allow_repos block_mass_mentions deny_past_dates time_window max_duration block_delete
+    rate_limit daily_quota repeat_block max_amount budget pii_block"""
+    assert set(TEMPLATES) | LATER == set(every.split())
     assert not LATER & set(TEMPLATES)
-    assert {name for name, template in TEMPLATES.items() if template.block} == {
-        "block_values",
-        "block_fields",
-        "block_delete",
+    blocks = {name for name, template in TEMPLATES.items() if template.block}
+    assert blocks == {
+        name
+        for name in TEMPLATES
+        if name.startswith("block_")
+        or name in ("keyword_block", "secret_block", "pii_block", "protect_branches")
     }
 
 

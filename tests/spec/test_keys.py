@@ -195,7 +195,7 @@ ACCEPTED = [
         RequestTemplate("GET", (Template(("things",)), Template((Placeholder("id"),)))),
         write=True,
     ),
-    own("TOOL.roles", f"{PARAMS}\nroles: {{ recipient: id }}", {"recipient": parse_place("id")}, write=True),
+    own("TOOL.roles", f"{PARAMS}\nroles: {{ recipient: id }}", {"recipient": (parse_place("id"),)}, write=True),
     own("TOOL.summary", f"{PARAMS}\nsummary: Pay {{amount}}", "Pay {amount}", lambda _, t: str(t.summary)),
     own(
         "TOOL.paginate",

@@ -1,0 +1,92 @@
+"""Templates over what a call moves, by the `money` binding of its tool."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from mcpgate import money
+from mcpgate.places import Place
+from mcpgate.policy.call import Call, Config, Miss, UndecidableError, shown
+from mcpgate.policy.fields import is_missing, read_field
+from mcpgate.policy.templates.template import COUNT, Template
+
+
+def within_amount(config: Config, call: Call, values: list[Any]) -> Miss | None:
+    """What the call moves, by the tool's `money` binding, is at most the limit of its currency."""
+    amount, currency = amount_of(call)
+    assert call.tool.money is not None
+    if currency not in config:
+        field = call.tool.money.currency[0].text
+        passes = "at most " + ", ".join(f"{limit} {name}" for name, limit in config.items())
+        return Miss(f"no limit is set for {shown(currency)}", passes, field, dict(config), currency)
+    field, limit = call.tool.money.amount[0].text, config[currency]
+    if amount <= limit:
+        return None
+    over, most = (f"{each} {currency} ({money.show(each, currency)})" for each in (amount, limit))
+    return Miss(f"{over} is over the limit of {most}", f"{field} ≤ {limit} {currency}", field, limit, amount)
+
+
+def amount_of(call: Call) -> tuple[int, str]:
+    """The amount in the currency's smallest unit, never negative, and the currency; raises if not known."""
+    binding = call.tool.money
+    if binding is None:
+        raise UndecidableError(f"what {call.tool.name} moves cannot be told from its arguments")
+    amounts = _found(binding.amount, call)
+    currencies = _found(binding.currency, call)
+    lacking = binding.currency if amounts else binding.amount
+    if not amounts or not currencies:
+        what = f"the {'currency' if amounts else 'amount'} of this call is not known"
+        raise UndecidableError(f"{what}: {call.unknown}" if call.unknown else what, lacking[0].text)
+    if any(isinstance(amount, bool) or not isinstance(amount, int) for amount in amounts):
+        raise UndecidableError("the amount of this call is not a whole number", binding.amount[0].text)
+    if any(not isinstance(currency, str) or currency != currencies[0] for currency in currencies):
+        raise UndecidableError("this call names more than one currency", binding.currency[0].text)
+    return sum(abs(amount) for amount in amounts), currencies[0].lower()
+
+
+def asks_before(call: Call) -> bool:
+    """Whether the amount or the currency of a call stands in the reply of its tool's lookup."""
+    binding = call.tool.money
+    return binding is not None and any(
+        _asks_before(places, call) for places in (binding.amount, binding.currency)
+    )
+
+
+def _asks_before(places: tuple[Place, ...], call: Call) -> bool:
+    for place in places:
+        if place.keys[:1] == ("before",):
+            return True
+        if any(not is_missing(value) for value in read_field(call.arguments, place.keys, opened=True)):
+            return False
+    return False
+
+
+def _found(places: tuple[Place, ...], call: Call) -> list[Any]:
+    """What stands at the first of these places that is there at all; there in part is not known."""
+    tree = call.arguments if call.tool.lookup is None else {**call.arguments, "before": call.before}
+    for place in places:
+        found = read_field(tree, place.keys, opened=True)
+        known = [value for value in found if not is_missing(value)]
+        if known:
+            return known if len(known) == len(found) else []
+    return []
+
+
+MONEY: Final[dict[str, Template]] = {
+    "max_amount": Template(
+        "What a call moves is at most the limit of its currency; other currencies are denied.",
+        within_amount,
+        {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {
+                "pattern": "^[a-z]{3}$",
+                "patternErrorMessage": "a currency is three lower-case letters",
+            },
+            "additionalProperties": COUNT,
+        },
+        "money",
+        allowed=({"usd": 40000, "eur": 40000}, {"amount": 40000, "currency": "eur"}),
+        denied=({"usd": 40000, "eur": 40000}, {"amount": 40001, "currency": "eur"}),
+    ),
+}
