@@ -1,4 +1,4 @@
-"""The activity: the log of calls. A read, a lookup and a refusal have one row, the rest *started* and *finished*."""
+"""The activity: the log of calls, one row each; a call that acts has two, *started* and *finished*."""
 
 from __future__ import annotations
 
