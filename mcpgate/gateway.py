@@ -154,7 +154,7 @@ class Gateway:
         """Steps 1 to 5 without the lookup, so that nothing is sent at all; raises as they do."""
         call = self.check(entry, arguments)
         if entry.lookup is not None:
-            call = dataclasses.replace(call, unknown=f"{_said(entry.lookup)} was not asked in a dry run")
+            call = dataclasses.replace(call, unknown=f"a dry run does not ask {_said(entry.lookup)}")
         return self.decide(entry, call)
 
     async def close(self) -> None:

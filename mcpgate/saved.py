@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ROOMS = ("connectors", "presets")
+_POLICY = ("policy.yaml", "policy.yml")
 
 
 def find(words: Sequence[str]) -> dict[str, Any] | None:
@@ -56,8 +57,8 @@ def _digest(path: str) -> str:
 
 
 def _own_names() -> list[str]:
-    """The person's own files by name: one more may shadow a shipped name, which is an error to be told."""
-    found = []
+    """The person's own files by name: one more may shadow a shipped name, or hold rules for every app."""
+    found = [name for name in _POLICY if os.path.lexists(os.path.join(paths.home_folder(), name))]
     for room in _ROOMS:
         folder = os.path.join(paths.home_folder(), room)
         if os.path.isdir(folder):

@@ -29,7 +29,7 @@ def call_tool(options: Options, name: str, words: Sequence[str], *, as_json: boo
         raise UsageError(error.message, hint) from None
     arguments = read_arguments(entry.tool, words)
     if dry:
-        return dry_run(gateway, entry, arguments, as_json=as_json)
+        return dry_run(gateway, entry, arguments, as_json=as_json, sandbox=options.sandbox)
     outcome = asyncio.run(_call(gateway, name, arguments))
     _show_outcome(outcome, as_json)
     if not outcome.is_error:

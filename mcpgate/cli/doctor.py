@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from mcpgate import __version__, catalog, paths
 from mcpgate.apps import open_account
 from mcpgate.cli.console import plain, print_json, stdout
-from mcpgate.cli.opening import connected_vault, open_accounts, open_vault
+from mcpgate.cli.opening import account_policy, connected_vault, open_accounts, open_vault
 from mcpgate.cli.probing import probe
 from mcpgate.clients.config_file import open_config
 from mcpgate.clients.entry import is_own
@@ -116,7 +116,20 @@ def _files() -> Generator[Finding, None, bool]:
             yield Finding(room, "fault", error.message, error.hint)
         if good:
             yield Finding(room, "ok", ", ".join(good))
+    yield from _account_policy()
     return shadowed
+
+
+def _account_policy() -> Iterator[Finding]:
+    """The rules for every app; where they cannot be read, nothing runs."""
+    try:
+        policy = account_policy()
+    except MCPGateError as error:
+        yield Finding("policy", "fault", error.message.splitlines()[0], error.hint)
+        return
+    if policy is not None:
+        rules = f"{len(policy.rules)} guardrail{'' if len(policy.rules) == 1 else 's'}"
+        yield Finding("policy", "ok", f"{policy.name} holds for every app, {rules}")
 
 
 def _keyring() -> Iterator[Finding]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from mcpgate.cli.console import plain, print_json, stdout, table
 from mcpgate.errors import DeniedError, RefusedError
-from mcpgate.gateway import Gateway
+from mcpgate.gateway import Gateway, Plan
 from mcpgate.secrets import MASK
 from mcpgate.toolset import Entry
 from mcpgate.values import Account, Decision, Finding, Json, Request
@@ -15,13 +16,20 @@ _DENIED = 5
 _COLORS = {"allow": "green", "deny": "red", "ask": "red", "observe": "yellow"}
 
 
-def dry_run(gateway: Gateway, entry: Entry, arguments: dict[str, Json], *, as_json: bool) -> int:
-    """Decide a call and show how; 0 when it would be sent, 5 when it is refused."""
+def dry_run(
+    gateway: Gateway, entry: Entry, arguments: dict[str, Json], *, as_json: bool, sandbox: bool
+) -> int:
+    """Decide a call and show how; 0 when it would be sent, 5 when it is refused.
+
+    What a rule has to look up is looked up in the sandbox only, from where nothing leaves this machine.
+    """
     request: Request | None = None
     decision: Decision | None = None
     refused = ""
     try:
-        plan = gateway.plan(entry, arguments)
+        plan = (
+            asyncio.run(_looked_up(gateway, entry, arguments)) if sandbox else gateway.plan(entry, arguments)
+        )
         decision, request = plan.decision, plan.request
     except DeniedError as error:
         decision, refused = error.decision, error.message
@@ -48,6 +56,11 @@ def dry_run(gateway: Gateway, entry: Entry, arguments: dict[str, Json], *, as_js
             )
             stdout().print(plain(request_text(request, account)), highlight=False, soft_wrap=True)
     return _DENIED if refused else 0
+
+
+async def _looked_up(gateway: Gateway, entry: Entry, arguments: dict[str, Json]) -> Plan:
+    call, _ = await gateway.look_up(entry, gateway.check(entry, arguments))
+    return gateway.decide(entry, call)
 
 
 def request_text(request: Request, account: Account) -> str:

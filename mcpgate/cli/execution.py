@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ def execute(words: Sequence[str]) -> int:
     return codes[0] if codes else 0
 
 
-def gateway_of(words: Sequence[str]) -> Gateway:
+def gateway_of(words: Sequence[str], *, account_policy: bool = True) -> Gateway:
     """The gateway of a `run` command's words, which were accepted before."""
     from mcpgate.cli.serving import open_gateway
 
@@ -64,7 +65,7 @@ def gateway_of(words: Sequence[str]) -> Gateway:
         list(words),
         prog_name="mcpgate",
         standalone_mode=False,
-        obj=lambda options: gateways.append(open_gateway(options)),
+        obj=lambda options: gateways.append(open_gateway(replace(options, account_policy=account_policy))),
     )
     return gateways[0]
 

@@ -23,11 +23,15 @@ from mcpgate.vault.keyring_vault import KeyringVault
 from mcpgate.vault.kinds import connect_command
 
 DEFAULT_PRESET = "read-only"
+ACCOUNT_POLICY = "policy.yaml"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The flags that `run`, `tools` and `call` share, as they were typed."""
+    """The flags that `run`, `tools` and `call` share, as they were typed.
+
+    `account_policy` is no flag: the rules for every app hold wherever something may be sent.
+    """
 
     connectors: Sequence[str]
     presets: Sequence[str] = ()
@@ -38,6 +42,7 @@ class Options:
     sandbox: bool = False
     live: bool = False
     accounts: Sequence[str] = ()
+    account_policy: bool = True
     files: list[Path] = field(default_factory=list, compare=False)
 
 
@@ -55,11 +60,13 @@ def open_toolset(options: Options) -> Toolset:
         Grant(open_account(connector, settings[name], chosen[name], live=options.live), presets[name])
         for name, connector in by_name.items()
     )
+    everywhere = account_policy(options.files) if options.account_policy else None
     return build_toolset(
         App(
             name="run",
             grants=grants,
             switches=_switches(options),
+            account_rules=() if everywhere is None else (everywhere,),
             rules=tuple(catalog.load_policy(path, "policy", options.files) for path in options.policies),
         )
     )
@@ -81,10 +88,21 @@ def open_vault(scrubber: Scrubber) -> Vault:
     return ChosenVault(os.environ, open_accounts(), environment, connected_vault(scrubber))
 
 
+def account_policy(files: list[Path] | None = None) -> Policy | None:
+    """The policy that holds for every app, where there is one; its file is added to `files`."""
+    path = os.path.join(paths.home_folder(), ACCOUNT_POLICY)
+    other = path.removesuffix(".yaml") + ".yml"
+    if os.path.lexists(other):
+        raise UsageError(
+            f"{other} is not read: the rules for every app stand in {ACCOUNT_POLICY}.", "Rename it."
+        )
+    return catalog.load_policy(path, "policy", files) if os.path.lexists(path) else None
+
+
 def _presets(options: Options, connectors: list[str]) -> dict[str, Policy]:
     """The preset of each connector."""
     hint = "One preset for each connector; write a preset that extends both, or CONNECTOR=PRESET."
-    chosen = _by_connector("preset", options.presets, connectors, DEFAULT_PRESET, hint)
+    chosen = by_connector("preset", options.presets, connectors, DEFAULT_PRESET, hint)
     loaded = {name: catalog.load_policy(name, "preset", options.files) for name in {*chosen.values()}}
     return {connector: loaded[name] for connector, name in chosen.items()}
 
@@ -94,10 +112,10 @@ def _accounts(options: Options, connectors: list[str]) -> dict[str, str]:
     for text in options.accounts:
         check_name(text.rpartition("=")[2])
     hint = "One account for each connector: CONNECTOR=ACCOUNT."
-    return _by_connector("account", options.accounts, connectors, UNCHOSEN, hint)
+    return by_connector("account", options.accounts, connectors, UNCHOSEN, hint)
 
 
-def _by_connector(
+def by_connector(
     flag: str, texts: Iterable[str], connectors: list[str], default: str, hint: str
 ) -> dict[str, str]:
     """What a flag gives to each connector: `--preset shop=read-only` for one, a bare name for the rest."""
