@@ -29,6 +29,7 @@ from typing import Any, Final
 from mcpgate.activity import Row
 from mcpgate.arguments import check_arguments
 from mcpgate.engine.http import Backend
+from mcpgate.engine.hygiene import visible
 from mcpgate.errors import ArgumentsError, CredentialError, DeniedError, MCPGateError, RefusedError
 from mcpgate.ledger import STATE_OF, Reservation, entries
 from mcpgate.places import MISSING
@@ -122,7 +123,8 @@ class Gateway:
         lookup = entry.lookup
         if lookup is None or not asks_lookup(entry.bound, call):
             return call, 0.0
-        absent = [name for name in lookup.request.names if call.arguments.get(name) is None]
+        given = {**entry.grant.account.settings, **call.arguments}
+        absent = [name for name in lookup.request.names if given.get(name) is None]
         if absent:
             unknown = f"it is looked up by {' and '.join(absent)}, which is not given"
             return dataclasses.replace(call, unknown=unknown), 0.0
@@ -131,15 +133,15 @@ class Gateway:
             request = self._backend.prepare(lookup, call.arguments, entry.grant.account)
             reply = await self._backend.send(request, entry.grant.account, "")
             self._write_lookup(entry, reply, began)
-            problem, before = reply.problem, reply.body
+            problem, before = _without_excerpt(reply), reply.body
         except (ArgumentsError, CredentialError) as error:
-            problem, before = error.message, MISSING
+            problem, before = f"{error.message} {error.hint}".strip(" ."), MISSING
         except Exception as error:  # noqa: BLE001  what it says may hold a secret
             problem, before = f"mcpgate itself failed ({type(error).__name__})", MISSING
         spent = time.perf_counter() - began
         if problem:
             return dataclasses.replace(call, unknown=f"{_said(lookup)} failed ({problem})"), spent
-        return dataclasses.replace(call, before=before), spent
+        return dataclasses.replace(call, before=before, unknown=f"{_said(lookup)} does not tell it"), spent
 
     def decide(self, entry: Entry, call: Call, spent: float = 0.0) -> Plan:
         """Steps 4 and 5, of a call on which `spent` seconds went already; raises `DeniedError`."""
@@ -147,7 +149,10 @@ class Gateway:
         if decision.reason is not None:
             raise DeniedError(explain(decision.reason), decision)
         request = self._backend.prepare(entry.tool, call.arguments, entry.grant.account)
-        request = dataclasses.replace(request, timeout=request.timeout - spent)
+        if spent >= request.timeout:
+            said = f"The lookup took all of the {request.timeout:g} s that a call may take: nothing was sent."
+            raise RefusedError(said)
+        request = dataclasses.replace(request, timeout=round(request.timeout - spent, 3))
         return Plan(entry, call, decision, request, _hash(call.arguments))
 
     def plan(self, entry: Entry, arguments: dict[str, Json]) -> Plan:
@@ -280,7 +285,11 @@ class Gateway:
         )
 
     def _clean(self, outcome: Outcome) -> Outcome:
-        """The scrubber stands at the way out, whatever came before."""
+        """The scrubber stands at the way out, whatever came before; an error shows all that it says."""
+        if outcome.is_error:
+            # first, for a secret that is broken up by what does not show would be whole without it
+            text, structured = visible(outcome.text), visible(outcome.structured)
+            outcome = dataclasses.replace(outcome, text=text, structured=structured)
         text, note = self._scrubber.text(outcome.text), self._scrubber.text(outcome.note)
         structured = self._scrubber.tree(outcome.structured)
         return dataclasses.replace(outcome, text=text, structured=structured, note=note)
@@ -289,6 +298,11 @@ class Gateway:
 def _said(lookup: Tool) -> str:
     """A lookup as it is told: `GET /charges/{charge}`."""
     return "GET " + "/".join(map(str, ("", *lookup.request.path)))
+
+
+def _without_excerpt(reply: Reply) -> str:
+    """What is wrong with a reply, without the beginning of what came: a lookup is the rules' alone."""
+    return reply.problem if reply.status is None else reply.problem.partition(": ")[0]
 
 
 def _failed(error: MCPGateError) -> Outcome:

@@ -26,7 +26,7 @@ from mcpgate.engine.request import build
 from mcpgate.engine.response import read, shape
 from mcpgate.errors import MCPGateError
 from mcpgate.policy.templates import LATER, TEMPLATES, entry_schema
-from mcpgate.policy.templates.template import Template
+from mcpgate.policy.templates.template import FIELD, Template
 from mcpgate.spec.check import shipped_schema
 from mcpgate.toolset import build_toolset, list_tool
 from mcpgate.values import EFFECTS, Outcome, Policy
@@ -87,7 +87,17 @@ def policy_schema() -> str:
                 "items": guardrail,
                 "description": "The rules each call must pass.",
             },
-            "mask": {"not": {}, "errorMessage": "'mask' comes later"},
+            "mask": {
+                "type": "array",
+                "minItems": 1,
+                "items": {
+                    "type": "string",
+                    "pattern": FIELD["pattern"],
+                    "not": {"pattern": "^header:"},
+                    "errorMessage": "a masked place is a dotted path into replies, such as customer.email",
+                },
+                "description": "Places in replies that the agent does not see: a name counts at any depth.",
+            },
         },
         "patternProperties": {"^x-": {}},
         "additionalProperties": False,

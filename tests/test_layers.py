@@ -30,7 +30,7 @@ EDGES: dict[str, str] = {
     "errors": "values",
     "ledger": "values",
     "store": "activity ledger",
-    "policy": "money places values",
+    "policy": "json_schema money places values",
     "spec": "errors json_schema places policy values",
     "saved": "__init__ paths",
     "catalog": "errors paths spec values",

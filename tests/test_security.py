@@ -60,6 +60,15 @@ ROWS: dict[int, str] = {
         test_gateway.py::test_a_secret_in_a_reply_goes_nowhere
         test_gateway.py::test_whatever_breaks_is_said_and_leaks_nothing
         test_gateway.py::test_an_api_that_echoes_the_credential_learns_nothing_to_the_agent""",
+    14: """engine/test_hygiene.py::test_a_text_of_an_api_shows_all_that_it_says
+        engine/test_hygiene.py::test_nothing_that_unicode_lets_be_invisible_passes
+        engine/test_hygiene.py::test_the_short_way_is_taken_only_where_there_is_nothing_to_clean
+        engine/test_hygiene.py::test_an_error_shows_all_that_it_says
+        engine/test_hygiene.py::test_what_does_not_show_hides_no_secret
+        engine/test_hygiene.py::test_a_denial_quotes_what_was_looked_up_without_what_does_not_show
+        engine/test_hygiene.py::test_a_text_of_an_api_never_gets_into_what_describes_a_tool
+        engine/test_hygiene.py::test_an_object_that_the_api_expands_does_not_pass_by_its_name
+        engine/test_projection.py::test_row_14_every_scalar_that_passes_was_asked_for""",
     16: "cli/test_call.py::test_a_live_key_runs_only_with_live",
     18: """policy/test_decide.py::test_a_rule_that_breaks_denies
         policy/test_binding.py::test_a_typo_that_would_unguard_is_an_error
@@ -91,8 +100,16 @@ ROWS: dict[int, str] = {
         engine/test_client.py::test_row_30_a_write_that_lost_its_key_is_not_repeated
         engine/test_request.py::test_row_30_what_may_be_repeated""",
     31: "spec/test_keys.py::test_a_misused_key_is_told_once_and_in_plain_words",
+    33: """cli/test_escapes.py::test_a_terminal_shows_what_is_said_and_obeys_nothing
+        cli/test_escapes.py::test_a_reply_is_shown_and_not_obeyed
+        cli/test_escapes.py::test_connecting_shows_and_does_not_obey
+        cli/test_escapes.py::test_the_sandbox_says_and_does_not_obey
+        cli/test_escapes.py::test_a_demo_shows_and_does_not_obey
+        cli/test_escapes.py::test_all_that_an_agent_never_sees_is_escaped_for_people_too
+        cli/test_escapes.py::test_json_for_machines_is_the_same_value
+        cli/test_escapes.py::test_nothing_that_is_printed_needs_to_be_escaped_first""",
 }
-WANTED = {*range(1, 5), *range(6, 14), 16, *range(18, 23), *range(26, 32)}
+WANTED = {*range(1, 5), *range(6, 15), 16, *range(18, 23), *range(26, 32), 33}
 
 
 @cache

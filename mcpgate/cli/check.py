@@ -34,10 +34,11 @@ def _check(file: str) -> Iterator[str]:
     data = catalog.read_file(Path(file))
     keys = load(file, data).value
     given = file if "/" in file or "\\" in file else f"./{file}"
-    if "demo" in keys:
+    if keys.keys() & {"demo", "test"}:
         # first, because a story holds a policy of its own
         story = read_story(file, data)
-        yield f"{file}: story, {_count(story.cases, 'case')}"
+        what = "story" if story.kind == "demo" else "test"
+        yield f"{file}: {what}, {_count(story.cases, 'case')}"
     elif "preset" in keys or "policy" in keys:
         policy = catalog.load_policy(given, "preset" if "preset" in keys else "policy")
         yield f"{file}: {policy.kind} {policy.name}, {_count(policy.rules, 'guardrail')}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from mcpgate import __version__
+from mcpgate.cli.console import plain
 from mcpgate.cli.flags import (
     AccountName,
     Accounts,
@@ -30,8 +34,33 @@ from mcpgate.cli.opening import Options
 from mcpgate.cli.policy_commands import policy_app
 from mcpgate.errors import UsageError
 
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    try:
+        yield
+    except typer.TyperException as error:
+        error.message = plain(error.message)
+        raise
+
+
+class Commands(TyperGroup):
+    """All commands; what was mistyped is repeated without a character that does not show."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Read the words before the command."""
+        with _told_plainly():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, context: Any) -> Any:
+        """Read the rest, and run the command."""
+        with _told_plainly():
+            return super().invoke(context)
+
+
 app = typer.Typer(
     name="mcpgate",
+    cls=Commands,
     help="The safe way to let an AI agent use an API that moves money.",
     epilog="Try it without an account: mcpgate demo",
     no_args_is_help=True,

@@ -59,7 +59,7 @@ def _connect(
     keyring = vault.keyring(account.connector.name)
     for line in _plan(account, keyring.name):
         _say(line)
-    secret = Secret(_read(f"{auth.label} (not shown): ", from_env))
+    secret = Secret(_read(plain(f"{auth.label} (not shown): "), from_env))
     scrubber.learn(secret.reveal())
     what = from_env or "What was given"
     kind = judge(secret.reveal(), account, catalog.known_connector, what=what, another="Give another one.")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mcpgate.cli.commands import app
+from mcpgate.cli.console import plain
 from mcpgate.cli.opening import Options
 from mcpgate.errors import MCPGateError
 
@@ -71,9 +72,9 @@ def gateway_of(words: Sequence[str], *, account_policy: bool = True) -> Gateway:
 
 
 def _say(message: str, hint: str) -> None:
-    print(message, file=sys.stderr)
+    print(plain(message), file=sys.stderr)
     if hint:
-        print(hint, file=sys.stderr)
+        print(plain(hint), file=sys.stderr)
 
 
 def _where(error: BaseException) -> str:

@@ -37,6 +37,7 @@ def _row(preset: Policy, name: str, connector: str) -> dict[str, Any]:
             f"{rule.template} for {', '.join(selector.text for selector in rule.selectors)}"
             for rule in preset.rules
         ],
+        "mask": [str(place) for place in preset.mask],
     }
     if connector:
         entries = open_toolset(Options((connector,), presets=(name,))).entries
@@ -71,6 +72,7 @@ def _show(row: dict[str, Any]) -> None:
         ("Allows", ", ".join(row["allow"])),
         ("Denies", ", ".join(row["deny"])),
         ("Guardrails", "; ".join(row["guardrails"])),
+        ("Masks", ", ".join(row["mask"])),
     ):
         if text:
             console.print(f"{label:<12}{plain(text)}", highlight=False, soft_wrap=True)

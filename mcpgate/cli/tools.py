@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mcpgate.cli.console import print_json, stdout, table
+from mcpgate.cli.console import plain, print_json, stdout, table
 from mcpgate.cli.opening import Options, open_toolset
 from mcpgate.policy.binding import Bound
 from mcpgate.toolset import Entry, list_tool
@@ -32,7 +32,7 @@ def show_tools(options: Options, *, as_json: bool) -> None:
         verdict = (
             Text("allowed", "green")
             if allowed
-            else Text(row["why"].removeprefix(f"{row['tool']} is "), "red")
+            else Text(plain(row["why"].removeprefix(f"{row['tool']} is ")), "red")
         )
         tokens = str(row["tokens"]) if allowed else "–"
         shown.add_row(row["tool"], row["category"], ", ".join(row["effects"]) or "–", verdict, tokens)

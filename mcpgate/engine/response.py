@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from mcpgate.engine.hygiene import clean, cut, is_clean, visible_text
+from mcpgate.engine.masking import hide, redact, without_masked
 from mcpgate.engine.pages import next_arguments
 from mcpgate.engine.projection import project
 from mcpgate.places import MISSING, Place
@@ -52,23 +54,26 @@ def read(
 def shape(connector: Connector, tool: Tool, reply: Reply, mask: tuple[Place, ...] = ()) -> Outcome:
     """What the agent reads of a reply: the projected result, or an error with advice."""
     if reply.fate != "succeeded":
-        return _error(connector, tool, reply)
+        return _error(connector, tool, reply, mask)
     if tool.reply == "text":
-        return Outcome(_printable(str(reply.body)))
+        return Outcome(cut(visible_text(str(reply.body))))
     value = reply.body
     if tool.unwrap is not None:
         found = tool.unwrap.first(value, reply.headers)
         value = value if found is MISSING else found
     if tool.pagination is not None:
-        value = _page(connector, tool, tool.pagination, value, reply)
+        value = _page(tool, tool.pagination, value, reply, mask)
     else:
         value = _project(tool, value)
-    return Outcome(compact(value))
+        if mask:
+            value = hide(mask, value, tool.unwrap.keys if tool.unwrap is not None else ())
+    text = compact(value)
+    return Outcome(text if is_clean(text) else compact(clean(value)))
 
 
 def compact(value: Json) -> str:
     """A JSON value as text, with nothing that costs a model tokens for looks."""
-    return _printable(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _parse(tool: Tool, status: int, headers: Mapping[str, str], body: bytes) -> tuple[Json, str]:
@@ -163,10 +168,14 @@ def _says_failure(connector: Connector, tool: Tool, value: Json, headers: Mappin
     return when is not None and any(found not in _EMPTY for found in when.all(value, headers))
 
 
-def _error(connector: Connector, tool: Tool, reply: Reply) -> Outcome:
+def _error(connector: Connector, tool: Tool, reply: Reply, mask: tuple[Place, ...]) -> Outcome:
+    """The error as the API sent it: whoever passes it on to an agent takes out what does not show."""
+    hidden: list[Json] = []
+    if mask:
+        reply = without_masked(mask, reply, hidden)
     codes = [found for place in connector.errors.code for found in place.all(reply.body, reply.headers)]
-    codes = [_clip(_text(code)) for code in codes if code not in _EMPTY]
-    said = _message(connector, tool, reply)
+    codes = [_clip(redact(_text(code), hidden)) for code in codes if code not in _EMPTY]
+    said = redact(_message(connector, tool, reply), hidden)[:_MOST_SAID]
     hint = _hint(connector.errors.hints, codes, reply.status)
     facts = {
         "error": reply.problem,
@@ -184,10 +193,7 @@ def _error(connector: Connector, tool: Tool, reply: Reply) -> Outcome:
         text += " It is not known whether this was carried out."
     if hint:
         text += f" {hint}"
-    shown = {key: _printable(fact) if isinstance(fact, str) else fact for key, fact in facts.items()}
-    return Outcome(
-        _printable(text), {key: fact for key, fact in shown.items() if fact is not None}, is_error=True
-    )
+    return Outcome(text, {key: fact for key, fact in facts.items() if fact is not None}, is_error=True)
 
 
 def _message(connector: Connector, tool: Tool, reply: Reply) -> str:
@@ -200,7 +206,7 @@ def _message(connector: Connector, tool: Tool, reply: Reply) -> str:
         messages = [body]
     if not messages and not places and isinstance(body, dict | list) and body:
         messages = [_clip(compact(body))]
-    return "; ".join(dict.fromkeys(message for message in messages if message))[:_MOST_SAID]
+    return "; ".join(dict.fromkeys(message for message in messages if message))
 
 
 def _text(found: Json) -> str:
@@ -214,11 +220,19 @@ def _hint(hints: Mapping[str, str], codes: list[str], status: int | None) -> str
     return _HINTS.get(status or 0, "")
 
 
-def _page(connector: Connector, tool: Tool, pagination: Pagination, value: Json, reply: Reply) -> Json:
+def _page(
+    tool: Tool, pagination: Pagination, value: Json, reply: Reply, mask: tuple[Place, ...]
+) -> dict[str, Json]:
+    """`next` is of the reply as it came: what a mask hides of an item may be what leads on from it."""
     items = value if pagination.items is None else pagination.items.first(value, reply.headers)
     items = items if isinstance(items, list) else []
     following = next_arguments(tool, pagination, value, items, reply)
-    page: dict[str, Json] = {"items": [_project(tool, item) for item in items]}
+    shown = [_project(tool, item) for item in items]
+    if mask:
+        places = (place for place in (tool.unwrap, pagination.items) if place is not None)
+        path = tuple(key for place in places for key in place.keys)
+        shown = hide(mask, shown, path, ("items",))
+    page: dict[str, Json] = {"items": shown}
     return {**page, "next": following} if following else page
 
 
@@ -228,8 +242,3 @@ def _project(tool: Tool, value: Json) -> Json:
 
 def _clip(text: str) -> str:
     return text[:_EXCERPT]
-
-
-def _printable(text: str) -> str:
-    """A text that can be written as UTF-8: a lone surrogate in a reply becomes a question mark."""
-    return text.encode("utf-8", "replace").decode()

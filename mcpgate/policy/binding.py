@@ -8,10 +8,9 @@ from typing import TypeAlias
 
 from mcpgate.policy.call import Call
 from mcpgate.policy.fields import field_names, split_field
-from mcpgate.policy.reading import has, named_fields, readings
-from mcpgate.policy.rule import BoundRule, LayerName, evaluate
+from mcpgate.policy.reading import has, named_fields
+from mcpgate.policy.rule import BoundRule, LayerName, bind_rule, evaluate
 from mcpgate.policy.selectors import first_match, matches, names_tools
-from mcpgate.policy.templates import TEMPLATES
 from mcpgate.values import Finding, Policy, Rule, Selector, Tool
 
 
@@ -62,17 +61,15 @@ def _selected(tool: Tool, layer: LayerName, policy: Policy) -> Finding:
 
 
 def _bind_rule(tool: Tool, layer: LayerName, rule: Rule) -> Finding | BoundRule:
-    template = TEMPLATES[rule.template]
-    found, lacking = readings(rule, tool)
-    bound = BoundRule(layer, rule, template, found)
-    if template.looks_at == "tool" or (template.looks_at == "money" and tool.money is None):
+    bound = bind_rule(layer, rule, tool)
+    looks_at = bound.template.looks_at
+    if looks_at == "tool" or (looks_at == "money" and tool.money is None):
         return evaluate(bound, Call(tool, {}))
-    guards_nothing = lacking and not template.block and rule.when_missing == "deny"
-    if not guards_nothing or rule.mode == "observe":
+    if not (bound.lacking and bound.closed) or rule.mode == "observe":
         return bound
-    says = f"{tool.name} has no {lacking}, which {rule.template} must guard"
-    field = found[0].field if found else ""
-    return Finding(layer, rule.template, "deny", says, bound.source, field, reason=rule.reason)
+    says = f"{tool.name} has no {bound.lacking}, which {rule.template} must guard"
+    field = bound.readings[0].field if bound.readings else ""
+    return Finding(layer, rule.template, "deny", says, bound.passing.source, field, reason=rule.reason)
 
 
 def unmatched(

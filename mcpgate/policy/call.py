@@ -29,7 +29,7 @@ class UndecidableError(Exception):
 class Call:
     """One call as rules see it, its arguments canonical.
 
-    `before` is the reply of the tool's lookup; where it is `MISSING`, `unknown` says why if it was asked.
+    `before` is the reply of the tool's lookup; `unknown` says why something does not stand there.
     `now` is seconds since the epoch; `settings` are those of the account.
     """
 

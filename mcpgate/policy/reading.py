@@ -19,11 +19,15 @@ _JOINTS: Final = {"repo": "/"}
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A field as it is called, and every place where it may stand; with a `joint` they make one value."""
+    """A field as it is called, and every place where it may stand; with a `joint` they make one value.
+
+    `argument` is its name where it is an argument as such, which most are: those are read at once.
+    """
 
     field: str
     places: tuple[Keys, ...]
     joint: str = ""
+    argument: str = ""
 
     @property
     def in_before(self) -> bool:
@@ -43,8 +47,9 @@ def readings(rule: Rule, tool: Tool) -> tuple[tuple[Reading, ...], str]:
     for field, role in _wanted(rule.template, rule.config):
         places = tool.roles.get(role, ())
         if field:
-            found.append(Reading(field, (split_field(field),)))
-            lacking = lacking or ("" if has(tool, split_field(field)) else f"field {field}")
+            keys = split_field(field)
+            found.append(Reading(field, (keys,), argument=keys[0] if len(keys) == 1 else ""))
+            lacking = lacking or ("" if has(tool, keys) else f"field {field}")
         elif places:
             label = _JOINTS.get(role, ", ").join(place.text for place in places)
             joint = _JOINTS.get(role, "") if len(places) > 1 else ""
@@ -62,26 +67,50 @@ def has(tool: Tool, keys: Keys) -> bool:
 def read(reading: Reading, call: Call, *, opened: bool, nulls: bool) -> tuple[list[Any], bool]:
     """What stands at a reading's places, and whether it is missing: in a part of one, or at all of them.
 
+    Of several places one may be absent, but not from an element of a list that is there: `to: [{user: 5}]`.
     `opened` gives a list's elements one by one. A limit takes null and an empty list as missing; a block
     (`nulls`) sees whatever is sent. Raises `UndecidableError` where a lookup has told nothing.
     """
     values: list[Any] = []
     missing = False
     for keys in reading.places:
-        found = read_field(_tree(reading, keys, call), keys, opened=opened)
+        tree = _tree(reading, keys, call)
+        found = read_field(tree, keys, opened=opened)
         there = [value for value in found if value is not MISSING and (nulls or not is_missing(value))]
-        missing = missing or (len(there) < len(found) and bool(there or reading.joint))
+        in_part = bool(there or reading.joint) or _has_elements(tree, keys)
+        missing = missing or (len(there) < len(found) and in_part)
         values += there
-    if reading.joint and not missing:
-        values = [reading.joint.join(map(str, values))]
+    if reading.joint:
+        values = [] if missing else [_joined(reading, values)]
     return values, missing or not values
+
+
+def _has_elements(value: Any, keys: Keys) -> bool:
+    """Whether there is a list or a map on the way that is not empty."""
+    for key in keys:
+        if isinstance(value, list) or key == "*":
+            break
+        if not isinstance(value, dict) or key not in value:
+            return False
+        value = value[key]
+    else:
+        return isinstance(value, list) and bool(value)
+    return bool(value)
+
+
+def _joined(reading: Reading, values: list[Any]) -> str:
+    """The one value that the places make together: each holds one part of it."""
+    if len(values) != len(reading.places) or not all(isinstance(value, str) for value in values):
+        raise UndecidableError(f"{reading.field} is not one text at each of its places", reading.field)
+    return reading.joint.join(values)
 
 
 def _tree(reading: Reading, keys: Keys, call: Call) -> Mapping[str, Json]:
     if keys[0] != BEFORE or call.tool.lookup is None:
         return call.arguments
     if call.before is MISSING:
-        raise UndecidableError(f"{reading.field} is not known: {call.unknown or 'nothing was looked up'}")
+        why = call.unknown or "nothing was looked up"
+        raise UndecidableError(f"{reading.field} is not known: {why}", reading.field)
     return {BEFORE: call.before}
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from mcpgate.policy.call import Call, Miss, UndecidableError
+from mcpgate.places import MISSING
+from mcpgate.policy.call import Call, Config, Miss, UndecidableError
 from mcpgate.policy.fields import subschemas
-from mcpgate.policy.reading import Reading, read
+from mcpgate.policy.reading import Reading, read, readings
+from mcpgate.policy.templates import TEMPLATES
 from mcpgate.policy.templates.money import asks_before
-from mcpgate.policy.templates.template import Template
+from mcpgate.policy.templates.template import LooksAt, Template
 from mcpgate.policy.texts import texts
-from mcpgate.values import Finding, Mode, Rule
+from mcpgate.values import Finding, Mode, Rule, Tool
 
 LayerName: TypeAlias = Literal["app", "account", "preset", "rules"]
+Look: TypeAlias = tuple[Config, list[Any]]
 
 _CLOSED: Final = "and what cannot be decided is denied"
+_ENDS: Final[Mapping[LooksAt, int]] = {"span": 2}
 _VERDICTS: Final[Mapping[Mode, Literal["deny", "observe", "ask"]]] = {
     "enforce": "deny",
     "observe": "observe",
@@ -26,17 +30,20 @@ _VERDICTS: Final[Mapping[Mode, Literal["deny", "observe", "ask"]]] = {
 
 @dataclass(frozen=True, slots=True)
 class BoundRule:
-    """A rule that reaches a tool: its template, and what it looks at there."""
+    """A rule that reaches a tool: its template, what it looks at there, and what it says when all is well."""
 
     layer: LayerName
     rule: Rule
     template: Template
     readings: tuple[Reading, ...]
+    lacking: str
+    configs: tuple[Config, ...]
+    passing: Finding
 
     @property
-    def source(self) -> str:
-        """The policy and the place the rule was written at."""
-        return f"{self.rule.policy} ({self.rule.origin})"
+    def closed(self) -> bool:
+        """Whether what is missing is denied."""
+        return not self.template.block and self.rule.when_missing == "deny"
 
     def asks_before(self, call: Call) -> bool:
         """Whether it cannot be evaluated without the reply of the tool's lookup."""
@@ -47,25 +54,35 @@ class BoundRule:
         return any(reading.in_before for reading in self.readings)
 
 
+def bind_rule(layer: LayerName, rule: Rule, tool: Tool) -> BoundRule:
+    """A rule with all that is the same for each call of a tool."""
+    found, lacking = readings(rule, tool)
+    configs = tuple({**rule.config, "field": reading.field} for reading in found)
+    fields = ", ".join(reading.field for reading in found)
+    source = f"{rule.policy} ({rule.origin})"
+    passing = Finding(layer, rule.template, "allow", f"{fields or 'the call'} passes", source, fields)
+    return BoundRule(layer, rule, TEMPLATES[rule.template], found, lacking, configs, passing)
+
+
 def evaluate(bound: BoundRule, call: Call) -> Finding:
     """What a rule says of a call; it never raises."""
     try:
-        miss = next(_misses(bound, call), None)
+        miss = _miss(bound, call)
     except UndecidableError as error:
         miss = Miss(f"{error}, {_CLOSED}", "", field=error.field)
+    except _MissingError as error:
+        miss = error.miss
     except Exception as error:  # noqa: BLE001  a rule that fails denies, whatever failed
         miss = Miss(f"the rule failed ({type(error).__name__}), {_CLOSED}", "")
-    rule = bound.rule
     if miss is None:
-        fields = ", ".join(reading.field for reading in bound.readings)
-        says = f"{fields or 'the call'} passes"
-        return Finding(bound.layer, rule.template, "allow", says, bound.source, fields)
+        return bound.passing
+    rule = bound.rule
     return Finding(
         bound.layer,
         rule.template,
         _VERDICTS[rule.mode],
         miss.says,
-        bound.source,
+        bound.passing.source,
         miss.field,
         miss.limit,
         miss.value,
@@ -74,33 +91,102 @@ def evaluate(bound: BoundRule, call: Call) -> Finding:
     )
 
 
-def _misses(bound: BoundRule, call: Call) -> Iterator[Miss]:
-    """Each thing that a rule finds wrong with a call, looked for one after the other."""
-    template, config, looks_at = bound.template, bound.rule.config, bound.template.looks_at
-    found: list[tuple[str, list[Any]]] = []
-    if looks_at in ("call", "money", "tool"):
-        found = [("", [])]
-    elif looks_at == "texts" and not bound.readings:
-        found = [(field, [text]) for field, text in texts(call.arguments, [call.tool.schema])]
-    for reading in bound.readings:
-        values, missing = read(reading, call, opened=looks_at == "values", nulls=template.block)
-        if missing and not template.block and bound.rule.when_missing == "deny":
-            says = f"{reading.field} is missing, and {bound.rule.template} guards it"
-            yield Miss(says, f"give {reading.field}", reading.field)
-        if looks_at == "texts":
-            found += _texts(reading, values, call)
-        else:
-            found.append((reading.field, values))
-    if looks_at == "span":
-        whole = all(values for _, values in found)
-        found = [(" to ".join(field for field, _ in found), [values for _, values in found])] if whole else []
-    for field, values in found:
-        miss = template.check({**config, "field": field} if field else config, call, values)
+class _MissingError(Exception):
+    """A field that a limit guards is not there."""
+
+    def __init__(self, miss: Miss) -> None:
+        super().__init__(miss.says)
+        self.miss = miss
+
+
+def _miss(bound: BoundRule, call: Call) -> Miss | None:
+    """The first thing that a rule finds wrong with a call."""
+    check = bound.template.check
+    for config, values in _LOOKS[bound.template.looks_at](bound, call):
+        miss = check(config, call, values)
         if miss is not None:
-            yield miss
+            return miss
+    return None
 
 
-def _texts(reading: Reading, values: list[Any], call: Call) -> Iterator[tuple[str, list[Any]]]:
-    schemas = [schema for keys in reading.places for schema in subschemas(call.tool.schema, keys)]
-    for value in values:
-        yield from ((field, [text]) for field, text in texts(value, schemas, reading.field))
+def _look_at_call(bound: BoundRule, call: Call) -> Iterable[Look]:
+    return ((bound.rule.config, []),)
+
+
+def _look_at_fields(bound: BoundRule, call: Call) -> Iterable[Look]:
+    if bound.lacking:
+        _must_have(bound, call)
+    opened = bound.template.looks_at == "values"
+    if len(bound.readings) == 1:
+        return ((bound.configs[0], _given(bound, bound.readings[0], call, opened)),)
+    pairs = zip(bound.readings, bound.configs, strict=True)
+    return ((config, _given(bound, reading, call, opened)) for reading, config in pairs)
+
+
+def _look_at_texts(bound: BoundRule, call: Call) -> Iterable[Look]:
+    """Each text at the field; where none is named, each text there is."""
+    config = bound.rule.config
+    if not bound.readings:
+        for field, text in texts(call.arguments, [call.tool.schema]):
+            yield {**config, "field": field}, [text]
+    for reading in bound.readings:
+        schemas = [schema for keys in reading.places for schema in subschemas(call.tool.schema, keys)]
+        for value in _given(bound, reading, call, False):
+            for field, text in texts(value, schemas, reading.field):
+                yield {**config, "field": field}, [text]
+
+
+def _look_at_span(bound: BoundRule, call: Call) -> Iterable[Look]:
+    """What stands at the start with what stands at the end; without both there is no span."""
+    _must_have(bound, call)
+    ends = []
+    for reading in bound.readings:
+        values, missing = read(reading, call, opened=False, nulls=False)
+        if missing and bound.closed:
+            raise _missing(bound, reading, call)
+        if missing and values:
+            says = f"{reading.field} is missing in part, so it is not known which start and end pair up"
+            raise UndecidableError(says, reading.field)
+        ends.append(values)
+    if len(ends) == 2 and all(ends):
+        field = " to ".join(reading.field for reading in bound.readings)
+        yield {**bound.rule.config, "field": field}, ends
+
+
+def _must_have(bound: BoundRule, call: Call) -> None:
+    """A limit without its field denies the tool at once; one that only observes says so at each call."""
+    if bound.closed and bound.lacking and len(bound.readings) < _ENDS.get(bound.template.looks_at, 1):
+        says = f"{call.tool.name} has no {bound.lacking}, which {bound.rule.template} must guard"
+        raise _MissingError(Miss(says, ""))
+
+
+def _given(bound: BoundRule, reading: Reading, call: Call, opened: bool) -> list[Any]:
+    """What stands at a reading; where it is missing, a limit does not let it pass."""
+    value = call.arguments.get(reading.argument, MISSING) if reading.argument else None
+    if isinstance(value, str | int | float):
+        return [value]
+    if value is MISSING and not bound.closed:
+        return []
+    values, missing = read(reading, call, opened=opened, nulls=bound.template.block)
+    if missing and bound.closed:
+        raise _missing(bound, reading, call)
+    return values
+
+
+def _missing(bound: BoundRule, reading: Reading, call: Call) -> _MissingError:
+    told = reading.in_before and call.tool.lookup is not None
+    where = " in the reply of the lookup" if told else ""
+    says = f"{reading.field} is missing{where}, and {bound.rule.template} guards it"
+    return _MissingError(Miss(says, "" if told else f"give {reading.field}", reading.field))
+
+
+_LOOKS: Final[Mapping[LooksAt, Callable[[BoundRule, Call], Iterable[Look]]]] = {
+    "values": _look_at_fields,
+    "field": _look_at_fields,
+    "fields": _look_at_fields,
+    "texts": _look_at_texts,
+    "span": _look_at_span,
+    "call": _look_at_call,
+    "money": _look_at_call,
+    "tool": _look_at_call,
+}

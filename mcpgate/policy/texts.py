@@ -11,11 +11,11 @@ _LONG_NUMBER: Final = 10**8
 
 
 def texts(value: Any, schemas: Sequence[Mapping[str, Any]], field: str = "") -> Iterator[tuple[str, str]]:
-    """Each text in a value: texts themselves, long numbers, and the keys that no schema names."""
+    """Each text in a value: texts themselves, long numbers as text, and the keys that no schema names."""
     if isinstance(value, str):
         yield field, value
-    elif isinstance(value, int) and abs(value) >= _LONG_NUMBER:
-        yield field, str(value)
+    elif isinstance(value, int | float) and abs(value) >= _LONG_NUMBER:
+        yield field, str(int(value) if value == int(value) else value)
     elif isinstance(value, list):
         inside = [inner for schema in schemas for inner in _items(schema)]
         for item in value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mcpgate.places import parse_place
 from mcpgate.policy.selectors import fault
 from mcpgate.policy.templates import TEMPLATES
 from mcpgate.spec.check import check_shape
@@ -43,6 +44,7 @@ def read_policy(name: str, data: bytes) -> Policy:
         deny=deny,
         rules=tuple(rules),
         extends=tuple(extends),
+        mask=tuple(map(parse_place, value.get("mask", ()))),
     )
 
 
@@ -59,6 +61,7 @@ def unite(policy: Policy, bases: Sequence[Policy]) -> Policy:
         deny=tuple(selector for each in (*bases, policy) for selector in each.deny),
         rules=tuple(rule for each in (*bases, policy) for rule in each.rules),
         extends=policy.extends,
+        mask=tuple(dict.fromkeys(place for each in (*bases, policy) for place in each.mask)),
     )
 
 

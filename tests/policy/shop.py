@@ -11,6 +11,7 @@ from mcpgate.arguments import check_arguments
 from mcpgate.places import MISSING
 from mcpgate.policy.call import Call
 from mcpgate.policy.decide import decide
+from mcpgate.policy.templates.template import EXAMPLE_NOW
 from mcpgate.spec.connector import read_connector
 from mcpgate.spec.policy import read_policy
 from mcpgate.toolset import Toolset, build_toolset
@@ -129,13 +130,19 @@ def guarded(*guardrails: str) -> App:
 
 
 def judge(
-    holder: App | Toolset, tool: str, arguments: Mapping[str, Any] | None = None, before: Any = MISSING
+    holder: App | Toolset,
+    tool: str,
+    arguments: Mapping[str, Any] | None = None,
+    before: Any = MISSING,
+    now: float | None = EXAMPLE_NOW,
+    settings: Mapping[str, str] | None = None,
 ) -> Decision:
     """The decision on a call, its arguments checked and made canonical first."""
     toolset = holder if isinstance(holder, Toolset) else build_toolset(holder)
     entry = toolset.find(tool)
     canonical = check_arguments(entry.tool, entry.validator, arguments or {})
-    return decide(entry.bound, Call(entry.tool, canonical, before))
+    call = Call(entry.tool, canonical, before, now=now, settings=settings or {})
+    return decide(entry.bound, call)
 
 
 def reason(

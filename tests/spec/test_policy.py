@@ -69,6 +69,7 @@ def test_a_policy_file_need_not_allow() -> None:
     assert (found.kind, found.allow, found.rules) == ("policy", None, ())
 
 
+MASKED = "a masked place is a dotted path into replies, such as customer.email"
 SELECTOR = "is no category, effect:NAME, tool name or glob"
 
 
@@ -89,7 +90,12 @@ REFUSED = [
     ("preset: p\nallow: []", "2:8: this must not be empty"),
     ("preset: p\nallow:", "2:7: expected a text or a list, found nothing"),
     ("preset: p\nallow: [read]\nguardrail: []", "3:1: unknown key 'guardrail'; did you mean 'guardrails'?"),
-    ("preset: p\nallow: [read]\nmask: [email]", "3:7: 'mask' comes later"),
+    ("preset: p\nallow: [read]\nmask: []", "3:7: this must not be empty"),
+    ("preset: p\nallow: [read]\nmask: email", "3:7: expected a list, found 'email'; write [email]"),
+    ("preset: p\nallow: [read]\nmask: [email, a..b]", f"3:15: {MASKED}"),
+    ("preset: p\nallow: [read]\nmask: ['header:Link']", f"3:8: {MASKED}"),
+    ("preset: p\nallow: [read]\nmask: [5]", f"3:8: {MASKED}"),
+    ("preset: p\nallow: [read]\nmask: { email: true }", "3:7: expected a list, found a mapping"),
     ("preset: p\nextends: []", "2:10: this must not be empty"),
     ('preset: p\nextends: "a\\0b"', "2:10: a preset's name or path has printable characters only"),
     ("preset: p\nallow: [read]\nguardrails:\n  - max_value: { field: a, max: 1 }", "4:5: the key 'for' is missing"),
@@ -148,15 +154,19 @@ def test_every_template_takes_the_configurations_of_its_own_examples(name: str, 
 
 
 def test_lists_are_united_and_every_rule_holds() -> None:
-    first = policy(rule("block_delete: {}"))
+    first = policy(rule("block_delete: {}") + r"mask: [email, card.number, a\.b]" + "\n")
     second = policy(
         "preset: q\nallow: write\ndeny: erase_*\n"
         + rule("max_items: { field: a, max: 1 }").partition("[read]\n")[2]
     )
-    united = unite(policy("preset: r\nextends: [p, q]\ndeny: delete\n"), [first, second])
+    united = unite(
+        policy("preset: r\nextends: [p, q]\ndeny: delete\nmask: [phone, email]\n"), [first, second]
+    )
     texts: Any = lambda selectors: [each.text for each in selectors or ()]  # noqa: E731
     assert united.name == "r"
     assert texts(united.allow) == ["read", "write"]
     assert texts(united.deny) == ["erase_*", "delete"]
     assert [each.template for each in united.rules] == ["block_delete", "max_items"]
+    assert [place.keys for place in united.mask] == [("email",), ("card", "number"), ("a.b",), ("phone",)]
+    assert policy("policy: r\nmask: [email]\n").mask == united.mask[:1]
     assert unite(policy("policy: r\ndeny: delete\n"), [policy("policy: s\ndeny: x_y\n")]).allow is None

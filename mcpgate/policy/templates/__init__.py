@@ -16,9 +16,12 @@ from mcpgate.policy.templates.money import MONEY
 from mcpgate.policy.templates.personal import PERSONAL
 from mcpgate.policy.templates.template import Schema, Template
 from mcpgate.policy.templates.text import TEXT
+from mcpgate.policy.templates.urls import URLS
 from mcpgate.policy.templates.values import VALUE_TEMPLATES
 
-TEMPLATES: Final[Mapping[str, Template]] = TEXT | EMAIL | VALUE_TEMPLATES | CODE | DATES | MONEY | PERSONAL
+TEMPLATES: Final[Mapping[str, Template]] = (
+    TEXT | URLS | EMAIL | VALUE_TEMPLATES | CODE | DATES | MONEY | PERSONAL
+)
 
 _LATER: Final = "budget daily_quota rate_limit repeat_block"
 LATER: Final = frozenset(_LATER.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from mcpgate import money
@@ -9,6 +10,8 @@ from mcpgate.places import Place
 from mcpgate.policy.call import Call, Config, Miss, UndecidableError, shown
 from mcpgate.policy.fields import is_missing, read_field
 from mcpgate.policy.templates.template import COUNT, Template
+
+_CODE: Final = re.compile("[A-Za-z]{3}")
 
 
 def within_amount(config: Config, call: Call, values: list[Any]) -> Miss | None:
@@ -41,6 +44,11 @@ def amount_of(call: Call) -> tuple[int, str]:
         raise UndecidableError("the amount of this call is not a whole number", binding.amount[0].text)
     if any(not isinstance(currency, str) or currency != currencies[0] for currency in currencies):
         raise UndecidableError("this call names more than one currency", binding.currency[0].text)
+    if not _CODE.fullmatch(currencies[0]):
+        # it may be a text of the API's, which is not repeated
+        raise UndecidableError(
+            "the currency of this call is no code of three letters", binding.currency[0].text
+        )
     return sum(abs(amount) for amount in amounts), currencies[0].lower()
 
 
@@ -63,9 +71,13 @@ def _asks_before(places: tuple[Place, ...], call: Call) -> bool:
 
 def _found(places: tuple[Place, ...], call: Call) -> list[Any]:
     """What stands at the first of these places that is there at all; there in part is not known."""
-    tree = call.arguments if call.tool.lookup is None else {**call.arguments, "before": call.before}
     for place in places:
-        found = read_field(tree, place.keys, opened=True)
+        keys, tree = place.keys, call.arguments
+        if keys[0] == "before" and call.tool.lookup is not None:
+            tree = {"before": call.before}
+        elif isinstance(tree.get(keys[0]), str | int) and len(keys) == 1:
+            return [tree[keys[0]]]
+        found = read_field(tree, keys, opened=True)
         known = [value for value in found if not is_missing(value)]
         if known:
             return known if len(known) == len(found) else []

@@ -13,17 +13,22 @@ from mcpgate.values import Json
 
 def within(config: Config, call: Call, values: list[Any]) -> Miss | None:
     """Every value is a number from `min` to `max`, where each is given."""
+    low, high = config.get("min"), config.get("max")
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UndecidableError(f"{config['field']} is not a number", config["field"])
+        if high is not None and not value <= high:
+            return _outside(config, value, f"over the limit of {high}")
+        if low is not None and not value >= low:
+            return _outside(config, value, f"under the limit of {low}")
+    return None
+
+
+def _outside(config: Config, value: Json, how: str) -> Miss:
     low, high, field = config.get("min"), config.get("max"), config["field"]
     limit: Json = [low, high] if None not in (low, high) else high if low is None else low
     passes = " ≤ ".join(str(part) for part in (low, field, high) if part is not None)
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UndecidableError(f"{field} is not a number", field)
-        if high is not None and not value <= high:
-            return Miss(f"{field} {value} is over the limit of {high}", passes, field, limit, value)
-        if low is not None and not value >= low:
-            return Miss(f"{field} {value} is under the limit of {low}", passes, field, limit, value)
-    return None
+    return Miss(f"{field} {value} is {how}", passes, field, limit, value)
 
 
 def one_of(config: Config, call: Call, values: list[Any]) -> Miss | None:
@@ -38,11 +43,11 @@ def one_of(config: Config, call: Call, values: list[Any]) -> Miss | None:
 
 def none_of(config: Config, call: Call, values: list[Any]) -> Miss | None:
     """No value is one of `values`, look-alikes and case aside."""
-    field, blocked = config["field"], {fold(value) for value in config["values"]}
+    field = config["field"]
     for value in values:
         if isinstance(value, dict):
             raise UndecidableError(f"{field} is an object, not a value", field)
-        if fold(value) in blocked:
+        if any(fold(value) == fold(blocked) for blocked in config["values"]):
             passes = f"{field} other than {', '.join(map(str, config['values']))}"
             return Miss(f"{field} {shown(value)} is blocked", passes, field, config["values"], value)
     return None

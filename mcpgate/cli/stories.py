@@ -1,0 +1,162 @@
+"""Opens what a story runs, paths counted from its file, and decides its cases.
+
+Neither a credential, nor the account-wide policy, nor the network has a say in what becomes of a story.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+from mcpgate import catalog
+from mcpgate.cli.commands import app
+from mcpgate.cli.opening import Options, open_toolset
+from mcpgate.cli.serving import build_gateway
+from mcpgate.errors import ArgumentsError, DeniedError, SpecError, UnknownToolError, UsageError
+from mcpgate.gateway import Gateway
+from mcpgate.places import MISSING
+from mcpgate.spec.policy import read_policy, unite
+from mcpgate.spec.story import Case, Story, read_story
+from mcpgate.toolset import Toolset, build_toolset
+from mcpgate.values import Finding, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A story with the gateway it runs, and every file that went into it."""
+
+    story: Story
+    gateway: Gateway
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a case: the rule that denied it, in words, and the trace."""
+
+    case: Case
+    came: Literal["allow", "deny"]
+    rule: str = ""
+    says: str = ""
+    trace: tuple[Finding, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether it came as the case expects."""
+        return self.came == self.case.expect and self.case.rule in ("", self.rule)
+
+
+def open_story(file: Path) -> Opened:
+    """Read a story and open what it runs, in the sandbox; raises `SpecError` or `NotFoundError`."""
+    story = read_story(str(file), catalog.read_file(file))
+    options = _with_policy_file(story, _options(story, file.parent), file.parent)
+    try:
+        toolset = open_toolset(options)
+        if story.policy is not None:
+            toolset = _with_policy(toolset, _resolved(story.policy, file))
+    except UsageError as error:
+        raise SpecError([f"{story.origin}: {error.message}"], error.hint) from None
+    faults = list(_faults(story, toolset))
+    if faults:
+        raise SpecError(faults)
+    return Opened(story, build_gateway(options, toolset), tuple(options.files))
+
+
+def decide_case(gateway: Gateway, case: Case) -> Result:
+    """What the gate does with a case: what a lookup would tell and the time are what the case says."""
+    entry = gateway.toolset.find(case.tool)
+    try:
+        call = replace(gateway.check(entry, case.arguments), before=case.before, now=case.at)
+        if entry.lookup is not None and case.before is MISSING:
+            call = replace(call, unknown="nothing is looked up in a test, and this case says no `before`")
+        decision = gateway.decide(entry, call).decision
+    except DeniedError as error:
+        reason = error.decision.reason
+        return Result(case, "deny", reason.rule if reason else "", error.message, error.decision.trace)
+    except ArgumentsError as error:
+        return Result(case, "deny", "arguments", error.message)
+    return Result(case, "allow", trace=decision.trace)
+
+
+def said_call(case: Case) -> str:
+    """A call as it is told: `shop_pay(amount=4200, currency=usd)`."""
+    told = (
+        f"{name}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in case.arguments.items()
+    )
+    return f"{case.tool}({', '.join(told)})"
+
+
+def _options(story: Story, folder: Path) -> Options:
+    """The flags of `run`, with each path counted from the folder."""
+    found: list[Options] = []
+    try:
+        app(["run", *story.run], prog_name="mcpgate", standalone_mode=False, obj=found.append)
+    except typer.TyperException as error:
+        raise SpecError([f"{story.origin}: run: {error.format_message()}"]) from None
+    if not found:
+        raise SpecError([f"{story.origin}: run: these words run nothing"])
+    options = found[0]
+    return replace(
+        options,
+        connectors=[_beside(folder, name) for name in options.connectors],
+        presets=[_beside_named(folder, text) for text in options.presets],
+        policies=[_joined(folder, path) for path in options.policies],
+        sandbox=True,
+        account_policy=False,
+    )
+
+
+def _beside_named(folder: Path, text: str) -> str:
+    """The same for a preset, which may be given for one connector: `shop=./till.yaml`."""
+    connector, equals, name = text.partition("=")
+    return f"{connector}={_beside(folder, name)}" if equals else _beside(folder, text)
+
+
+def _beside(folder: Path, name: str) -> str:
+    is_path = "/" in name or "\\" in name or name.endswith((".yaml", ".yml"))
+    return _joined(folder, name) if is_path else name
+
+
+def _joined(folder: Path, path: str) -> str:
+    # pathlib would make a name of ./shop
+    return os.path.join(folder, path)  # noqa: PTH118
+
+
+def _with_policy_file(story: Story, options: Options, folder: Path) -> Options:
+    """The options with the file that the story names, as a policy or as the preset."""
+    if not story.policy_file:
+        return options
+    path = _joined(folder, story.policy_file)
+    if read_policy(path, catalog.read_file(Path(path))).kind == "preset":
+        return replace(options, presets=[*options.presets, path])
+    return replace(options, policies=[*options.policies, path])
+
+
+def _resolved(policy: Policy, file: Path) -> Policy:
+    """A policy that was written in place, with all that it extends."""
+    bases = [catalog.load_policy(_beside(file.parent, base), "preset") for base in policy.extends]
+    return unite(policy, bases)
+
+
+def _with_policy(toolset: Toolset, policy: Policy) -> Toolset:
+    app = toolset.app
+    return build_toolset(replace(app, rules=(*app.rules, policy)))
+
+
+def _faults(story: Story, toolset: Toolset) -> Iterator[str]:
+    """Cases that no tool can answer."""
+    for case in story.cases:
+        try:
+            entry = toolset.find(case.tool)
+        except UnknownToolError as error:
+            yield f"{case.origin}: {error.message}"
+        else:
+            if case.before is not MISSING and entry.lookup is None:
+                yield f"{case.origin}: before: {case.tool} looks nothing up"

@@ -1,0 +1,237 @@
+"""What a policy leaves open, and which of its rules do nothing: a function for each kind of remark. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from mcpgate import money
+from mcpgate.policy.binding import Bound
+from mcpgate.policy.coverage import MONEY_EFFECTS, SUMS, amounts, gaps, limits_amount
+from mcpgate.policy.fields import subschemas
+from mcpgate.policy.judged import Held, Judged
+from mcpgate.policy.redundancy import (
+    always_given,
+    fields,
+    must_be_given,
+    places,
+    taken_away,
+    values_listed,
+)
+from mcpgate.policy.templates import TEMPLATES
+from mcpgate.values import EFFECTS, Finding, Policy, Tool
+
+_NAMED_AT_MOST: Final = 5
+_DOES: Final[Mapping[str, str]] = {
+    "money_in": "bring money in",
+    "money_out": "pay money out",
+    "commitment": "bind someone to pay later",
+    "reversal": "undo something earlier",
+    "erase": "erase data for good",
+    "message": "write to people",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing that there is to say: of which tools, where (`file:line`, or empty), and what to do."""
+
+    code: str
+    place: str
+    tools: tuple[str, ...]
+    says: str
+    remedy: str
+
+
+Find: TypeAlias = Callable[[Judged], Iterator[Remark]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """One kind of remark: its line of documentation, and how it is found."""
+
+    line: str
+    find: Find
+
+
+def lint(policy: Policy, every: Sequence[tuple[Tool, Bound]]) -> list[Remark]:
+    """All there is to say of a policy, given every tool in its reach with what is bound to it there."""
+    judged = Judged(policy, [Held(tool, bound) for tool, bound in every])
+    return [remark for each in LINTS.values() for remark in each.find(judged)]
+
+
+def find_uncovered(judged: Judged) -> Iterator[Remark]:
+    """Effects that no rule limits."""
+    observed = {name for _, names in judged.observed() for name in names}
+    for effect in EFFECTS:
+        moves = effect in MONEY_EFFECTS
+        bare = [held for held in judged.bare(effect) if not moves or held.tool.name not in observed]
+        if bare:
+            limited = "how much" if moves else "it"
+            says = f"{_said(bare)} can {_DOES[effect]} ({effect}), and no rule limits {limited}"
+            how = f"Limit {_bounds(bare)}" if moves else f"Write a guardrail `for: effect:{effect}`"
+            remedy = f"{how}; or write {_deny(bare)}"
+            yield Remark("uncovered", judged.place(bare[0]), _names(bare), says, remedy)
+
+
+def find_observed_only(judged: Judged) -> Iterator[Remark]:
+    """Money effects whose only limits observe."""
+    for rule, names in judged.observed():
+        says = f"{_listed(names)} can move money, and {rule.template} only observes it: nothing is refused"
+        remedy = "Take `mode: observe` out, or add a limit that is enforced"
+        yield Remark("observed-only", rule.origin, tuple(names), says, remedy)
+
+
+def find_no_currency(judged: Judged) -> Iterator[Remark]:
+    """Amounts that are capped while their currency is open."""
+    for rule in judged.rules:
+        if rule.template not in ("max_value", "value_range"):
+            continue
+        capped = [held for held, step in judged.live(rule) if limits_amount(held.tool, step)]
+        bare = [held for held in capped if not _currency_is_fixed(held)]
+        if bare and bare[0].tool.money is not None:
+            cap, currency = rule.config["max"], bare[0].tool.money.currency[0].text
+            sums = f"{money.show(cap, 'usd')}, but {money.show(cap, 'jpy')}"
+            says = f"{_said(bare)} may move up to {cap} in any currency, and {cap} is {sums}"
+            remedy = (
+                f"Add allow_values: {{ field: {currency}, values: [usd] }},"
+                f" or write max_amount: {{ usd: {cap} }}, which has a limit for each currency"
+            )
+            yield Remark("no-currency", rule.origin, _names(bare), says, remedy)
+
+
+def find_open_when_missing(judged: Judged) -> Iterator[Remark]:
+    """Limits on an amount that let a call pass which leaves it out."""
+    for rule in judged.rules:
+        if rule.when_missing == "deny" or TEMPLATES[rule.template].block:
+            continue
+        for held, step in judged.live(rule):
+            looked_at = set(places(step)) & set(amounts(held.tool))
+            if any(not always_given(held.tool.schema, keys) for keys in looked_at):
+                field = fields(step)
+                more = "all that is left" if held.tool.lookup is not None else "any amount"
+                says = f"{rule.template} lets {held.tool.name} pass without {field}, which can mean {more}"
+                remedy = f"Take `when_missing: allow` out, so that {field} has to be given"
+                yield Remark("open-when-missing", rule.origin, (held.tool.name,), says, remedy)
+
+
+def find_deletes(judged: Judged) -> Iterator[Remark]:
+    """Delete tools that are allowed."""
+    found = [held for held in judged.allowed if held.tool.category == "delete" and not held.always_asks]
+    if found:
+        says = f"{_said(found)} can delete, and {'is' if len(found) == 1 else 'are'} allowed"
+        remedy = f"If that is not meant, write {_deny(found)}, or deny: [delete] for every such tool"
+        yield Remark("deletes", judged.place(found[0]), _names(found), says, remedy)
+
+
+def find_takes_away(judged: Judged) -> Iterator[Remark]:
+    """Limits that deny a whole tool, because it has not what they limit."""
+    for rule in judged.rules:
+        if TEMPLATES[rule.template].looks_at == "tool":
+            continue
+        open_to_it = [each for each in judged.reached(rule) if each.denied is None]
+        gone = [each for each in open_to_it if isinstance(each.step, Finding) and each.step.verdict == "deny"]
+        if gone and isinstance(gone[0].step, Finding):
+            tools = [each.held for each in gone]
+            says = f"{rule.template} takes {_said(tools)} away altogether: {gone[0].step.says}"
+            remedy = (
+                f"If that is meant, say so: {_deny(tools)}. If not, name under `for` only what it can limit"
+            )
+            yield Remark("takes-away", rule.origin, _names(tools), says, remedy)
+
+
+def find_never_fires(judged: Judged) -> Iterator[Remark]:
+    """Rules that can deny nothing."""
+    for rule in judged.rules:
+        reached = judged.reached(rule)
+        tools = _names([each.held for each in reached])
+        denied = [each.denied for each in reached if each.denied is not None]
+        idle = [each.idle for each in reached if each.denied is None]
+        if not reached:
+            selectors = ", ".join(selector.text for selector in rule.selectors)
+            says, remedy = f"no tool here is {selectors}", "Correct its `for`, or take it out"
+        elif len(denied) == len(reached):
+            says, remedy = f"no tool it is for is allowed; {denied[0].says}", "Take it out"
+        elif all(idle):
+            says, remedy = idle[0], "Tighten it, or take it out"
+        else:
+            continue
+        yield Remark("never-fires", rule.origin, tools, f"{rule.template} can deny nothing: {says}", remedy)
+
+
+def find_shadowed(judged: Judged) -> Iterator[Remark]:
+    """Rules beside which another one is at least as tight."""
+    for rule in judged.rules:
+        live = judged.live(rule)
+        over = [held.over(step) for held, step in live]
+        if not over or over[0] is None or None in over:
+            continue
+        held, step, other = [held for held, _ in live], live[0][1], over[0]
+        at = f"{other.rule.template} ({other.rule.origin})"
+        says = f"{rule.template} denies nothing that {at} does not deny as well at {_said(held)}"
+        remedy = "Take it out, or tighten it"
+        if taken_away(step, other) and must_be_given(step):
+            asked = f"{rule.template} asks for {fields(step)}, and {at} blocks it"
+            says = f"{asked}, so that no call of {_said(held)} passes"
+            remedy = "Take one of the two out"
+        yield Remark("shadowed", rule.origin, _names(held), says, remedy)
+
+
+LINTS: Final[Mapping[str, Lint]] = {
+    "uncovered": Lint(
+        "An allowed tool has an effect, above all on money, that no rule limits.", find_uncovered
+    ),
+    "observed-only": Lint("What limits a tool that moves money only observes.", find_observed_only),
+    "no-currency": Lint("An amount is capped while its currency is open.", find_no_currency),
+    "open-when-missing": Lint(
+        "A limit on an amount lets calls pass that leave the amount out.", find_open_when_missing
+    ),
+    "deletes": Lint("A tool that deletes is allowed.", find_deletes),
+    "takes-away": Lint("A limit denies a whole tool, because it has not what is limited.", find_takes_away),
+    "never-fires": Lint(
+        "A rule can deny nothing: it is for no allowed tool, or the tool itself takes nothing it would deny.",
+        find_never_fires,
+    ),
+    "shadowed": Lint("Another rule on the same tools and field is at least as tight.", find_shadowed),
+}
+
+
+def _currency_is_fixed(held: Held) -> bool:
+    """Whether a rule, or the tool itself, says which currencies there may be."""
+    spots = [] if held.tool.money is None else [place.keys for place in held.tool.money.currency]
+    listing = [step for step in held.enforced if step.rule.template == "allow_values"]
+    if any(keys in spots for step in listing for keys in places(step)):
+        return True
+    if any(step.rule.template in SUMS for step in held.enforced):
+        return True
+    schemas = [schema for keys in spots for schema in subschemas(held.tool.schema, keys)]
+    return bool(schemas) and all(len(values_listed(schema)) == 1 for schema in schemas)
+
+
+def _bounds(bare: Sequence[Held]) -> str:
+    """What would bound the sum, tool by tool."""
+    parts = []
+    for held in bare:
+        untold = "" if held.tool.money else ", whose arguments do not say what it moves,"
+        parts.append(f"{held.tool.name}{untold} with {_listed(gaps(held.tool, held.enforced))}")
+    return ", and ".join(parts)
+
+
+def _deny(held: Sequence[Held]) -> str:
+    return f"deny: [{', '.join(_names(held))}]"
+
+
+def _names(held: Sequence[Held]) -> tuple[str, ...]:
+    return tuple(each.tool.name for each in held)
+
+
+def _said(held: Sequence[Held]) -> str:
+    return _listed(_names(held))
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Words as a sentence has them, never all of very many."""
+    if len(words) > _NAMED_AT_MOST:
+        return f"{', '.join(words[:_NAMED_AT_MOST])} and {len(words) - _NAMED_AT_MOST} more"
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
