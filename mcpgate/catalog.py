@@ -20,6 +20,7 @@ from mcpgate.values import Connector, Policy, Source
 Room: TypeAlias = Literal["connectors", "presets"]
 Kind: TypeAlias = Literal["preset", "policy"]
 STORY: Final = ".demo.yaml"
+_STORIES: Final = (STORY, ".test.yaml", ".test.yml")
 _SUFFIXES: Final = (".yaml", ".yml")
 
 
@@ -101,11 +102,11 @@ def _gather(
 
 def _beside(path: Path, base: str) -> str:
     """A base that is a path counts from the file that extends it."""
-    return str(path.parent / base) if _is_path(base) else base
+    return str(path.parent / base) if is_path(base) else base
 
 
 def _find(room: Room, name: str) -> tuple[Path, Literal["shipped", "own", "file"]]:
-    if _is_path(name):
+    if is_path(name):
         return Path(name), "file"
     known = names(room)
     if name not in known:
@@ -116,13 +117,14 @@ def _find(room: Room, name: str) -> tuple[Path, Literal["shipped", "own", "file"
     return path, "shipped" if path.parent == paths.shipped(room) else "own"
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
+    """Whether a connector or preset is given by its path and not by its name."""
     return "/" in name or "\\" in name or name.endswith(_SUFFIXES)
 
 
 def _files(folder: Path) -> list[Path]:
     found = (path for suffix in _SUFFIXES for path in folder.glob(f"*{suffix}"))
-    return sorted(path for path in found if not path.name.endswith(STORY))
+    return sorted(path for path in found if not path.name.endswith(_STORIES))
 
 
 def read_file(path: Path, files: list[Path] | None = None) -> bytes:

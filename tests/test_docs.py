@@ -69,7 +69,7 @@ class Block:
     @property
     def whole(self) -> bool:
         """Whether a YAML block is a file of its own."""
-        return bool(self.keys & {"connector", "preset", "policy", "demo"})
+        return bool(self.keys & {"connector", "preset", "policy", "demo", "test"})
 
     @property
     def faulty(self) -> bool:
@@ -210,7 +210,7 @@ def bind(policy: Policy, folder: Path) -> None:
 
 
 def read_whole(path: Path, keys: set[str], folder: Path) -> None:
-    if "demo" in keys:
+    if keys & {"demo", "test"}:
         read_story(str(path), path.read_bytes())
     elif "connector" in keys or not keys & {"preset", "policy"}:
         catalog.load_connector(str(path))

@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +56,7 @@ def execute(words: Sequence[str]) -> int:
     return codes[0] if codes else 0
 
 
-def gateway_of(words: Sequence[str], *, account_policy: bool = True) -> Gateway:
+def gateway_of(words: Sequence[str]) -> Gateway:
     """The gateway of a `run` command's words, which were accepted before."""
     from mcpgate.cli.serving import open_gateway
 
@@ -66,7 +65,7 @@ def gateway_of(words: Sequence[str], *, account_policy: bool = True) -> Gateway:
         list(words),
         prog_name="mcpgate",
         standalone_mode=False,
-        obj=lambda options: gateways.append(open_gateway(replace(options, account_policy=account_policy))),
+        obj=lambda options: gateways.append(open_gateway(options)),
     )
     return gateways[0]
 

@@ -30,7 +30,7 @@ ACCOUNT_POLICY = "policy.yaml"
 class Options:
     """The flags that `run`, `tools` and `call` share, as they were typed.
 
-    `account_policy` is no flag: the rules for every app hold wherever something may be sent.
+    `alone` is no flag: neither the rules for every app nor connected accounts have a say then.
     """
 
     connectors: Sequence[str]
@@ -42,7 +42,7 @@ class Options:
     sandbox: bool = False
     live: bool = False
     accounts: Sequence[str] = ()
-    account_policy: bool = True
+    alone: bool = False
     files: list[Path] = field(default_factory=list, compare=False)
 
 
@@ -55,12 +55,15 @@ def open_toolset(options: Options) -> Toolset:
     presets = _presets(options, list(by_name))
     chosen = _accounts(options, list(by_name))
     given = read_settings(options.settings, connectors)
-    settings = {name: _stored(by_name[name], chosen[name], given[name]) for name in by_name}
+    settings = {
+        name: given[name] if options.alone else _stored(by_name[name], chosen[name], given[name])
+        for name in by_name
+    }
     grants = tuple(
         Grant(open_account(connector, settings[name], chosen[name], live=options.live), presets[name])
         for name, connector in by_name.items()
     )
-    everywhere = account_policy(options.files) if options.account_policy else None
+    everywhere = None if options.alone else account_policy(options.files)
     return build_toolset(
         App(
             name="run",
@@ -90,13 +93,12 @@ def open_vault(scrubber: Scrubber) -> Vault:
 
 def account_policy(files: list[Path] | None = None) -> Policy | None:
     """The policy that holds for every app, where there is one; its file is added to `files`."""
-    path = os.path.join(paths.home_folder(), ACCOUNT_POLICY)
-    other = path.removesuffix(".yaml") + ".yml"
+    path, other = paths.home() / ACCOUNT_POLICY, paths.home() / "policy.yml"
     if os.path.lexists(other):
         raise UsageError(
             f"{other} is not read: the rules for every app stand in {ACCOUNT_POLICY}.", "Rename it."
         )
-    return catalog.load_policy(path, "policy", files) if os.path.lexists(path) else None
+    return catalog.load_policy(str(path), "policy", files) if os.path.lexists(path) else None
 
 
 def _presets(options: Options, connectors: list[str]) -> dict[str, Policy]:

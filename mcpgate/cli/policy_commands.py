@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mcpgate.cli.flags import Presets, ToolsFor, complete_connector
+from mcpgate.cli.flags import ToolsFor, complete_connector, complete_preset
 
 policy_app = typer.Typer(
     help="Look at policies before an agent does: lint, test, attack, import.",
@@ -26,11 +26,21 @@ On = Annotated[
         autocompletion=complete_connector,
     ),
 ]
+OnTopOf = Annotated[
+    list[str],
+    typer.Option(
+        "--preset",
+        "-p",
+        metavar="PRESET",
+        help="The preset a policy file stands on; CONNECTOR=PRESET for one. Default: everything allowed.",
+        autocompletion=complete_preset,
+    ),
+]
 Format = Annotated[Literal["text", "json"], typer.Option("--format", help="For people, or for machines.")]
 
 
 @policy_app.command()
-def lint(files: PolicyFiles, on: On = [], preset: Presets = [], form: Format = "text") -> None:
+def lint(files: PolicyFiles, on: On = [], preset: OnTopOf = [], form: Format = "text") -> None:
     """Find what a policy leaves open: routes to an effect that no rule covers, rules that never fire.
 
     Ends with 0 when there is nothing to say, 1 when there is, 3 when a file cannot be read.
@@ -60,7 +70,7 @@ def run_tests(
 
 
 @policy_app.command()
-def attack(files: PolicyFiles, on: On = [], preset: Presets = [], form: Format = "text") -> None:
+def attack(files: PolicyFiles, on: On = [], preset: OnTopOf = [], form: Format = "text") -> None:
     """Try to get round every rule of a policy, in hundreds of ways. Nothing is sent.
 
     Ends with 0 when nothing got through, 1 when something did, 3 when a file cannot be read.

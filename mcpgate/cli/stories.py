@@ -109,7 +109,7 @@ def _options(story: Story, folder: Path) -> Options:
         presets=[_beside_named(folder, text) for text in options.presets],
         policies=[_joined(folder, path) for path in options.policies],
         sandbox=True,
-        account_policy=False,
+        alone=True,
     )
 
 
@@ -120,8 +120,7 @@ def _beside_named(folder: Path, text: str) -> str:
 
 
 def _beside(folder: Path, name: str) -> str:
-    is_path = "/" in name or "\\" in name or name.endswith((".yaml", ".yml"))
-    return _joined(folder, name) if is_path else name
+    return _joined(folder, name) if catalog.is_path(name) else name
 
 
 def _joined(folder: Path, path: str) -> str:

@@ -14,7 +14,6 @@ from mcpgate.policy.judged import Held, Judged
 from mcpgate.policy.redundancy import (
     always_given,
     fields,
-    must_be_given,
     places,
     taken_away,
     values_listed,
@@ -171,7 +170,7 @@ def find_shadowed(judged: Judged) -> Iterator[Remark]:
         at = f"{other.rule.template} ({other.rule.origin})"
         says = f"{rule.template} denies nothing that {at} does not deny as well at {_said(held)}"
         remedy = "Take it out, or tighten it"
-        if taken_away(step, other) and must_be_given(step):
+        if taken_away(step, other) and step.closed:
             asked = f"{rule.template} asks for {fields(step)}, and {at} blocks it"
             says = f"{asked}, so that no call of {_said(held)} passes"
             remedy = "Take one of the two out"

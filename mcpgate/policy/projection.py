@@ -34,7 +34,6 @@ def _project_rule(tool: Tool, step: BoundRule, schema: dict[str, Json]) -> None:
     if template.looks_at == "texts" and not step.readings:
         for place in _texts(schema):
             template.project(config, place)
-    must_be_given = not template.block and step.rule.when_missing == "deny"
     for reading in step.readings:
         for keys in reading.places:
             if keys[0] == BEFORE and tool.lookup is not None:
@@ -42,9 +41,9 @@ def _project_rule(tool: Tool, step: BoundRule, schema: dict[str, Json]) -> None:
             if template.block and template.looks_at == "fields":
                 _remove(schema, keys)
                 continue
-            for place in _places(schema, keys, require=must_be_given and len(reading.places) == 1):
+            for place in _places(schema, keys, require=step.closed and len(reading.places) == 1):
                 opened = (
-                    _opened(place, require=must_be_given)
+                    _opened(place, require=step.closed)
                     if template.looks_at in ("values", "texts")
                     else (place,)
                 )

@@ -30,11 +30,6 @@ def fields(step: BoundRule) -> str:
     return ", ".join(reading.field for reading in step.readings)
 
 
-def must_be_given(step: BoundRule) -> bool:
-    """Whether a rule denies a call that leaves its field out."""
-    return not step.template.block and step.rule.when_missing == "deny"
-
-
 def idle(step: BoundRule, tool: Tool) -> str:
     """Why a rule can never deny what a call of a tool says; empty where it may."""
     looks_at, name = step.template.looks_at, step.rule.template
@@ -45,7 +40,7 @@ def idle(step: BoundRule, tool: Tool) -> str:
     if looks_at == "fields":
         if step.template.block:
             return ""
-        if not must_be_given(step):
+        if not step.closed:
             return f"with when_missing: allow, {name} asks for nothing"
         always = all(always_given(tool.schema, keys) for keys in places(step))
         return f"{tool.name} itself always asks for {fields(step)}" if always else ""
@@ -57,7 +52,7 @@ def idle(step: BoundRule, tool: Tool) -> str:
     if not all(_always_passes(step, schema, tool) for schema in schemas):
         return ""
     idly = f"{tool.name} itself takes nothing at {fields(step)} that {name} would deny"
-    if must_be_given(step) and not all(always_given(tool.schema, keys) for keys in places(step)):
+    if step.closed and not all(always_given(tool.schema, keys) for keys in places(step)):
         idly += ", so all it does is ask that it be given, which required_fields says plainly"
     return idly
 
@@ -90,8 +85,8 @@ def needless(step: BoundRule, other: BoundRule, tool: Tool) -> bool:
     """Whether another rule denies every call of a tool that a rule denies."""
     if other.rule.mode != "enforce" and step.rule.mode == "enforce":
         return False
-    absent_denied = must_be_given(step) and not all(always_given(tool.schema, keys) for keys in places(step))
-    if absent_denied and not must_be_given(other):
+    absent_denied = step.closed and not all(always_given(tool.schema, keys) for keys in places(step))
+    if absent_denied and not other.closed:
         return False
     same_template = step.rule.template == other.rule.template
     if step.template.looks_at not in ("fields", "call", "money"):

@@ -45,9 +45,10 @@ def toolset(made: Policy, shop: Connector | None = None, preset: str = EVERYTHIN
     return build_toolset(App("test", (grant,), rules=() if made.kind == "preset" else (made,)))
 
 
-def attacked(*guardrails: Guardrail, form: bool = False) -> Report:
-    """What becomes of an attack on guardrails in the shop."""
-    made = rules(guardrails)
+def attacked(*guardrails: Guardrail | str, form: bool = False) -> Report:
+    """What becomes of an attack in the shop on guardrails, or on the text of a preset or policy."""
+    text = guardrails[0]
+    made = policy(text) if isinstance(text, str) else rules([each for each in guardrails if not isinstance(each, str)])
     return attack(made, toolset(made, form_shop() if form else None))
 
 

@@ -19,13 +19,18 @@ from mcpgate.policy.call import Miss, UndecidableError
 from mcpgate.policy.fields import read_field
 from mcpgate.policy.templates import TEMPLATES, money, values
 from mcpgate.server import lines
+from mcpgate.values import Selector
 from tests.attack.attacked import attacked, told
 
 Patch = pytest.MonkeyPatch
 Off = Callable[[Patch], None]
 
 ORDER = "shop_create_order"
-CAP = {"for": ORDER, "max_value": {"field": "amount", "max": 50000}, "required_fields": {"fields": ["amount"]}}
+CAP = {
+    "for": ORDER,
+    "max_value": {"field": "amount", "max": 50000},
+    "required_fields": {"fields": ["amount"]},
+}
 CURRENCY = {"for": ORDER, "allow_values": {"field": "currency", "values": ["usd", "eur"]}}
 CAP_IN = CAP | CURRENCY
 QUANTITY = {"for": ORDER, "value_range": {"field": "items.quantity", "min": 1, "max": 5}}
@@ -93,15 +98,11 @@ def _first_only(patch: Patch) -> None:
     patch.setattr(reading, "read_field", lambda *found, **how: read_field(*found, **how)[:1])
 
 
-def _undecided_passes(patch: Patch) -> None:
-    def misses(bound: Any, call: Any) -> Any:
-        try:
-            yield from rule_misses(bound, call)
-        except UndecidableError:
-            return
-
-    rule_misses = rule._misses
-    patch.setattr(rule, "_misses", misses)
+def _undecided_passes(config: Mapping[str, Any], call: Any, found: list[Any]) -> Miss | None:
+    try:
+        return money.within_amount(config, call, found)
+    except UndecidableError:
+        return None
 
 
 def _other_currencies_pass(config: Mapping[str, Any], call: Any, found: list[Any]) -> Miss | None:
@@ -124,6 +125,14 @@ def _first_effect_only(patch: Patch) -> None:
     patch.setattr(binding, "matches", matches)
 
 
+def _selected_without(**change: Any) -> Off:
+    def selected(tool: Any, layer: Any, made: Any) -> Any:
+        return original(tool, layer, dataclasses.replace(made, **change))
+
+    original = binding._selected
+    return lambda patch: patch.setattr(binding, "_selected", selected)
+
+
 def _twice_is_fine(patch: Patch) -> None:
     patch.setattr(lines, "_decode", json.JSONDecoder(parse_constant=lines._no_constant).decode)
 
@@ -142,7 +151,9 @@ def _brackets_are_fine(patch: Patch) -> None:
 
 
 def _begins_anyhow(config: Mapping[str, Any], call: Any, found: list[Any]) -> Miss | None:
-    return None if all(folding.fold(value).startswith(config["prefix"]) for value in found) else Miss("no", "")
+    return (
+        None if all(folding.fold(value).startswith(config["prefix"]) for value in found) else Miss("no", "")
+    )
 
 
 def _ends_with_domain(config: Mapping[str, Any], call: Any, found: list[Any]) -> Miss | None:
@@ -171,7 +182,7 @@ def _one_each(config: Mapping[str, Any], call: Any, found: list[Any]) -> Miss | 
     return Miss("many", "") if len(found) > config["max"] else None
 
 
-DEFENCES: dict[str, tuple[dict[str, Any], Off, set[int]]] = {
+DEFENCES: dict[str, tuple[dict[str, Any] | str, Off, set[int]]] = {
     "text is never a number": (
         CAP_IN,
         _both(_any_type, _check("max_value", _careless_cap)),
@@ -196,23 +207,34 @@ DEFENCES: dict[str, tuple[dict[str, Any], Off, set[int]]] = {
     ),
     "missing in one element is missing": (QUANTITY, _part_is_enough, {4}),
     "every element is looked at": (QUANTITY, _first_only, {4, 7}),
-    "what cannot be decided is denied": (MONEY_IN, _undecided_passes, {3, 4}),
-    "what was not looked up is denied": (MONEY_OUT, _undecided_passes, {3, 4}),
+    "what cannot be decided is denied": (MONEY_IN, _check("max_amount", _undecided_passes), {4}),
+    "what was not looked up is denied": (MONEY_OUT, _check("max_amount", _undecided_passes), {3, 4}),
     "a currency without a limit is denied": (MONEY_IN, _check("max_amount", _other_currencies_pass), {3}),
     "a negative amount counts in full": (MONEY_IN, _check("max_amount", _signed), {2}),
     "a rule binds to every effect of a tool": (
-        {"for": "effect:money_out", "max_value": {"field": "amount", "max": 500}},
+        {"for": "effect:money_out", "keyword_block": {"keywords": ["refund"]}},
         _first_effect_only,
-        {0, 2, 4, 6},
+        {6, 9},
     ),
     "deny wins": (
-        {"for": "read", "block_delete": {}},
-        lambda patch: patch.setattr(binding, "first_match", lambda selectors, tool: next(iter(selectors), None)),
-        {0},
+        "preset: no-refunds\nallow: [read, write]\ndeny: [effect:reversal]\n",
+        lambda patch: patch.setattr(
+            binding,
+            "first_match",
+            lambda selectors, tool: next(iter(selectors), None) if len(selectors) > 1 else None,
+        ),
+        {0, 4, 8},
+    ),
+    "what no preset allows is denied": (
+        "preset: reads\nallow: [read]\n",
+        _selected_without(allow=tuple(map(Selector, ("read", "write", "delete")))),
+        {0, 4, 8},
     ),
     "block rules compare a folded copy": (
         NO_WORD,
-        lambda patch: patch.setattr(values, "fold", lambda value: value if isinstance(value, str) else str(value)),
+        lambda patch: patch.setattr(
+            values, "fold", lambda value: value if isinstance(value, str) else str(value)
+        ),
         {9},
     ),
     "allow lists compare to the letter": (
@@ -285,12 +307,17 @@ DEFENCES: dict[str, tuple[dict[str, Any], Off, set[int]]] = {
     ),
     "a repository is held to the letter": (
         {"for": NOTE, "allow_repos": {"field": "to", "repos": ["acme/site"]}},
-        _check("allow_repos", lambda config, call, found: None if "acme/site" in str(found) else Miss("", "")),
+        _check(
+            "allow_repos", lambda config, call, found: None if "acme/site" in str(found) else Miss("", "")
+        ),
         {9},
     ),
     "a pattern matches as a whole": (
         {"for": NOTE, "allow_pattern": {"field": "to", "pattern": "[a-z]{3}-[0-9]+"}},
-        _check("allow_pattern", lambda config, call, found: None if re.search(config["pattern"], str(found)) else Miss("", "")),
+        _check(
+            "allow_pattern",
+            lambda config, call, found: None if re.search(config["pattern"], str(found)) else Miss("", ""),
+        ),
         {0, 9},
     ),
     "a blocked pattern is known in disguise": (
@@ -308,7 +335,10 @@ DEFENCES: dict[str, tuple[dict[str, Any], Off, set[int]]] = {
     ),
     "a moment is read with its offset": (
         {"for": NOTE, "deny_past_dates": {"field": "to"}},
-        _check("deny_past_dates", lambda config, call, found: Miss("", "") if str(found[0]) < "2026-11-23T10" else None),
+        _check(
+            "deny_past_dates",
+            lambda config, call, found: Miss("", "") if str(found[0]) < "2026-11-23T10" else None,
+        ),
         {0, 1, 9},
     ),
 }
@@ -323,4 +353,4 @@ def test_a_defence_that_is_missing_is_found(defence: str, monkeypatch: Patch) ->
     assert sound.attempts > 20
     off(monkeypatch)
     found = {each.attempt.row for each in attacked(guardrail, form=form).through}
-    assert found & rows, f"with the defence taken out, the rows found are {found or 'none'}"
+    assert rows <= found, f"with the defence taken out, the rows found are {found or 'none'}"

@@ -75,6 +75,9 @@ BLOCK = "block_domains: { domains: [evil.example, '*.half.example', straße.exam
 ONLY = "allow_addresses: { addresses: [jane@example.com, Joe.Bloggs@bücher.example] }"
 NOT = "block_addresses: { addresses: [all@example.com, joe+list@example.com, Max@bücher.example] }"
 INSIDE = "block_external: { domain: [example.com, '*.example.com'] }"
+ONE = "allow_domains: { domains: [example.com] }"
+EVIL = "block_domains: { domains: [evil.example] }"
+THREE = "max_recipients: { max: 3 }"
 RULES = (ALLOW, BLOCK, ONLY, NOT, INSIDE)
 
 
@@ -269,35 +272,35 @@ def test_no_text_slips_another_recipient_past_a_limit(noise: str, signs: str, at
     ("rule", "arguments", "verdict"),
     [
         # every place of the role counts; a place left out is none, all left out is missing
-        ("allow_domains: { domains: [example.com] }", {"to": "a@example.com"}, "allow"),
-        ("allow_domains: { domains: [example.com] }", {"to": "a@example.com", "cc": ["b@evil.example"]}, "deny"),
-        ("allow_domains: { domains: [example.com] }", {"more": {"bcc": ["a@example.com", 5]}}, "deny"),
-        ("allow_domains: { domains: [example.com] }", {"more": {"bcc": [{"address": "a@example.com"}]}}, "deny"),
-        ("allow_domains: { domains: [example.com] }", {"more": {"bcc": None}}, "deny"),
-        ("allow_domains: { domains: [example.com] }", {}, "deny"),
-        ("block_domains: { domains: [evil.example] }", {}, "allow"),
-        ("block_domains: { domains: [evil.example] }", {"more": {"bcc": None}}, "allow"),
-        ("block_domains: { domains: [evil.example] }", {"more": {"bcc": []}}, "allow"),
-        ("block_domains: { domains: [evil.example] }", {"more": {"bcc": [None, 5, "U17"]}}, "allow"),
-        ("block_domains: { domains: [evil.example] }", {"more": {"bcc": [["a@evil.example"]]}}, "deny"),
-        ("block_domains: { domains: [evil.example] }", {"more": {"bcc": [{"address": "a@evil.example"}]}}, "deny"),
+        (ONE, {"to": "a@example.com"}, "allow"),
+        (ONE, {"to": "a@example.com", "cc": ["b@evil.example"]}, "deny"),
+        (ONE, {"more": {"bcc": ["a@example.com", 5]}}, "deny"),
+        (ONE, {"more": {"bcc": [{"address": "a@example.com"}]}}, "deny"),
+        (ONE, {"more": {"bcc": None}}, "deny"),
+        (ONE, {}, "deny"),
+        (EVIL, {}, "allow"),
+        (EVIL, {"more": {"bcc": None}}, "allow"),
+        (EVIL, {"more": {"bcc": []}}, "allow"),
+        (EVIL, {"more": {"bcc": [None, 5, "U17"]}}, "allow"),
+        (EVIL, {"more": {"bcc": [["a@evil.example"]]}}, "deny"),
+        (EVIL, {"more": {"bcc": [{"address": "a@evil.example"}]}}, "deny"),
         ("block_external: { domain: example.com }", {"more": {"bcc": None}}, "allow"),
         ("block_external: { domain: example.com }", {"more": {"bcc": []}}, "allow"),
         ("block_external: { domain: example.com }", {"more": {"bcc": [5]}}, "deny"),
         ("block_external: { domain: example.com }", {"to": "a@example.com", "cc": ["a@example.org"]}, "deny"),
         ("block_external: { domain: example.com, field: to }", {"cc": ["a@example.org"]}, "allow"),
-        ("block_domains: { domains: [evil.example], field: others.at }", {"others": [{"at": "a@evil.example"}]}, "deny"),
+        ("block_domains: { domains: [b.c], field: others.at }", {"others": [{"at": "a@b.c"}]}, "deny"),
         # recipients are counted over all places, in texts and in lists
-        ("max_recipients: { max: 3 }", {"to": "a@b.c, d@e.f", "cc": ["g@h.i"]}, "allow"),
-        ("max_recipients: { max: 3 }", {"to": "a@b.c, d@e.f", "cc": ["g@h.i"], "more": {"bcc": ["j@k.l"]}}, "deny"),
-        ("max_recipients: { max: 3 }", {"to": "a@b.c,d@e.f;g@h.i,,;"}, "allow"),
-        ("max_recipients: { max: 3 }", {"cc": ["a@b.c;d@e.f", "g@h.i,j@k.l"]}, "deny"),
-        ("max_recipients: { max: 3 }", {"cc": ["U1", "U2", "U3"]}, "allow"),
-        ("max_recipients: { max: 3 }", {"cc": ["U1", "U2", "U3", ""]}, "deny"),
-        ("max_recipients: { max: 3 }", {"to": "U1,U2;U3,U4"}, "deny"),
-        ("max_recipients: { max: 3 }", {"more": {"bcc": [1, 2, [3, 4]]}}, "deny"),
-        ("max_recipients: { max: 3 }", {"more": {"bcc": [{"to": "a@b.c"}]}}, "deny"),
-        ("max_recipients: { max: 3 }", {}, "deny"),
+        (THREE, {"to": "a@b.c, d@e.f", "cc": ["g@h.i"]}, "allow"),
+        (THREE, {"to": "a@b.c, d@e.f", "cc": ["g@h.i"], "more": {"bcc": ["j@k.l"]}}, "deny"),
+        (THREE, {"to": "a@b.c,d@e.f;g@h.i,,;"}, "allow"),
+        (THREE, {"cc": ["a@b.c;d@e.f", "g@h.i,j@k.l"]}, "deny"),
+        (THREE, {"cc": ["U1", "U2", "U3"]}, "allow"),
+        (THREE, {"cc": ["U1", "U2", "U3", ""]}, "deny"),
+        (THREE, {"to": "U1,U2;U3,U4"}, "deny"),
+        (THREE, {"more": {"bcc": [1, 2, [3, 4]]}}, "deny"),
+        (THREE, {"more": {"bcc": [{"to": "a@b.c"}]}}, "deny"),
+        (THREE, {}, "deny"),
         ("max_recipients: { max: 1, field: cc }", {"to": "a@b.c, d@e.f", "cc": ["g@h.i"]}, "allow"),
         ("max_recipients: { max: 3, field: others }", {"others": [{"at": "a@b.c"}]}, "deny"),
     ],
@@ -390,7 +393,7 @@ def test_a_denial_says_what_happened_and_what_would_pass(rule: str, to: str, say
      "block_external: {{ domain: '{}' }}", "block_external: {{ domain: [ok.example, '{}'] }}"],
 )  # fmt: skip
 def test_a_domain_that_is_none_is_refused_at_load(rule: str, entry: str) -> None:
-    with pytest.raises(SpecError, match="is no domain: write example.com, or") as raised:
+    with pytest.raises(SpecError, match=r"is no domain: write example\.com, or") as raised:
         policy(f"guardrails:\n  - {{ for: write, {rule.format(entry)} }}\n")
     assert f"'{entry}'" in str(raised.value)
 

@@ -12,7 +12,7 @@ from mcpgate.apps import App, Grant, open_account
 from mcpgate.policy.binding import Layer, bind
 from mcpgate.policy.call import Call
 from mcpgate.policy.lint import LINTS, Remark, lint
-from mcpgate.policy.redundancy import idle, must_be_given, needless, taken_away
+from mcpgate.policy.redundancy import idle, needless, taken_away
 from mcpgate.policy.rule import BoundRule, evaluate
 from mcpgate.spec.policy import unite
 from mcpgate.toolset import build_toolset
@@ -431,7 +431,7 @@ def test_what_is_called_needless_denies_nothing_that_the_other_lets_pass() -> No
     told = 0
     for one, other in permutations(range(len(pool)), 2):
         if taken_away(pool[one], pool[other]):
-            clash = must_be_given(pool[one])
+            clash = pool[one].closed
             assert denied[one] | denied[other] == calls if clash else denied[one] <= denied[other]
         elif needless(pool[one], pool[other], tool):
             told += 1

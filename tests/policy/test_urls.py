@@ -297,7 +297,8 @@ def test_every_text_of_a_call_is_looked_at_unless_a_field_is_named() -> None:
         ("block_urls: { block_domains: [evil.example] }", "a.evil.example",
          "text names a domain that is blocked", "text without evil.example"),
         ("block_urls: { block_domains: [evil.example] }", "http://1.2.3.4",
-         "text has a URL at \"1.2.3.4\", which may be any domain's, and what cannot be decided is denied", ""),
+         "text has a URL at \"1.2.3.4\", which may be any domain's, and what cannot be decided is denied",
+         ""),
     ],
 )  # fmt: skip
 def test_a_denial_says_what_happened_and_what_would_pass(
@@ -313,7 +314,7 @@ def test_a_denial_says_what_happened_and_what_would_pass(
 )
 @pytest.mark.parametrize("key", ["allow_domains", "block_domains"])
 def test_a_domain_that_is_none_is_refused_at_load(key: str, entry: str) -> None:
-    with pytest.raises(SpecError, match="is no domain: write example.com"):
+    with pytest.raises(SpecError, match=r"is no domain: write example\.com"):
         policy(f"guardrails:\n  - {{ for: write, block_urls: {{ {key}: ['{entry}'] }} }}\n")
 
 

@@ -234,7 +234,8 @@ def _tells(target: Target, wire: Wire) -> str:
     for text in sent_texts(target, wire):
         for sample in _samples(target):
             personal = target.rule.template == "pii_block"
-            if compact(sample, digits=personal) in compact(text, digits=personal):
+            found = compact(text, digits=personal)
+            if re.search(rf"(?<!\d){re.escape(compact(sample, digits=personal))}(?!\d)", found):
                 return f"{told(text)} holds {sample!r}"
     return ""
 
