@@ -25,6 +25,7 @@ from mcpgate.cli.commands import app
 from mcpgate.engine.request import build
 from mcpgate.engine.response import read, shape
 from mcpgate.errors import MCPGateError
+from mcpgate.policy.lint import LINTS
 from mcpgate.policy.templates import LATER, TEMPLATES, entry_schema
 from mcpgate.policy.templates.template import FIELD, Template
 from mcpgate.spec.check import shipped_schema
@@ -310,7 +311,13 @@ def templates() -> str:
 
 
 def _example(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-    return f"{code(flow(dict(config)))} with {code(flow(dict(arguments)))}" if config else ""
+    said = [code(flow(dict(config)))] if config else []
+    return " ".join([*said, "with", code(flow(dict(arguments)))]) if config or arguments else ""
+
+
+def lints() -> str:
+    """What lint says of policies, as a table."""
+    return table(("Finding", "What it means"), ((code(name), each.line) for name, each in LINTS.items()))
 
 
 def later_templates() -> str:
@@ -386,6 +393,7 @@ BLOCKS: Final[Mapping[str, Callable[..., str]]] = {
     "param-keywords": param_keywords,
     "templates": templates,
     "later-templates": later_templates,
+    "lints": lints,
     "commands": commands,
     "error-tree": error_tree,
     "error-codes": error_codes,

@@ -41,9 +41,10 @@ EDGES: dict[str, str] = {
     "apps": "errors json_schema policy spec values",
     "arguments": "errors policy spec values",
     "toolset": "apps errors json_schema places policy spec values",
+    "attack": "json_schema places policy spec values",
     "gateway": "activity arguments engine errors ledger places policy secrets store toolset values",
     "server": "errors values",
-    "cli": "__init__ apps catalog clients engine errors gateway json_schema paths places policy sandbox saved"
+    "cli": "__init__ apps attack catalog clients engine errors gateway json_schema paths places policy sandbox saved"
     " secrets server spec store toolset values vault",
     "__main__": "__init__ cli saved server",
 }
@@ -51,10 +52,10 @@ STATE = {"activity", "ledger", "store"}
 
 # rooms and modules that only compute: no files, no network, no clock, no chance, nothing that runs beside
 PURE = """
-policy spec values places errors money json_schema secrets arguments apps toolset sandbox.api
+policy spec attack values places errors money json_schema secrets arguments apps toolset sandbox.api
 sandbox.collection sandbox.matching sandbox.nesting sandbox.pages sandbox.replies engine.request
 engine.response engine.encoding
-engine.pages engine.projection server.messages
+engine.pages engine.projection engine.hygiene engine.masking server.messages
 """
 IO = """
 asyncio concurrent ctypes fcntl glob http httpx2 io logging multiprocessing os pathlib random select selectors

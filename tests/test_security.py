@@ -65,7 +65,7 @@ ROWS: dict[int, str] = {
         engine/test_hygiene.py::test_the_short_way_is_taken_only_where_there_is_nothing_to_clean
         engine/test_hygiene.py::test_an_error_shows_all_that_it_says
         engine/test_hygiene.py::test_what_does_not_show_hides_no_secret
-        engine/test_hygiene.py::test_a_denial_quotes_what_was_looked_up_without_what_does_not_show
+        engine/test_hygiene.py::test_a_denial_shows_all_that_it_says
         engine/test_hygiene.py::test_a_text_of_an_api_never_gets_into_what_describes_a_tool
         engine/test_hygiene.py::test_an_object_that_the_api_expands_does_not_pass_by_its_name
         engine/test_projection.py::test_row_14_every_scalar_that_passes_was_asked_for""",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from mcpgate.attack.attempt import BEFORE, Shot
+from mcpgate.attack.attempt import BEFORE, Shot, Target
 from mcpgate.attack.families import assault_of
 from mcpgate.attack.families.dates import times
 from mcpgate.attack.placing import sample, samples
@@ -84,6 +84,8 @@ def _choices(tool: Tool, rules: list[Rule], given: tuple[str, ...]) -> dict[Keys
             values = found.setdefault(keys, [])
             if len(values) < _MOST_CHOICES and not any(value is other for other in values):
                 values.append(value)
+        for keys in _currencies(target):
+            found.setdefault(keys, ["usd"])
     for name in given:
         if not any(keys[0] == name for keys in found):
             found[(name,)] = []
@@ -95,6 +97,14 @@ def _choices(tool: Tool, rules: list[Rule], given: tuple[str, ...]) -> dict[Keys
             values += [[value] for value in values[:6] if any("items" in schema for schema in schemas)]
     exclusive = {name for group in tool.exactly_one for name in group} - set(given)
     return {keys: values or ["a1"] for keys, values in found.items() if keys[0] not in exclusive}
+
+
+def _currencies(target: Target) -> Iterator[Keys]:
+    """The currency beside a figure, where it is an argument."""
+    money = target.tool.money
+    amounts = [place.keys for place in money.amount] if money is not None else []
+    if money is not None and any(keys in amounts for keys in target.spots):
+        yield from (place.keys for place in money.currency[:1] if place.keys[0] != BEFORE)
 
 
 def _search(start: Shot, choices: dict[Keys, list[Json]], probe: Probe) -> tuple[Shot, str]:

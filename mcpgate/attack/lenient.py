@@ -15,6 +15,7 @@ from urllib.parse import unquote
 Number = int | float
 
 _PREFIX: Final = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?")
+_PLAIN: Final = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _DIGITS: Final = re.compile(r"[+-]?\d+")
 _SIGNS: Final = re.compile(r"[,_'\s]|[$€£¥]|^[A-Za-z]{3}(?=\s?\d)")
 _LARGEST: Final = 2**53 - 1
@@ -61,6 +62,8 @@ def _numbers_of(text: str) -> Iterator[Number]:
             yield read()
         except (ValueError, OverflowError):
             continue
+    if _PLAIN.fullmatch(text):
+        return
     prefix, digits = _PREFIX.match(text), _DIGITS.match(text)
     if prefix:
         yield _whole(float(prefix[0]))

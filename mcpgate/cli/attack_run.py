@@ -61,7 +61,26 @@ def attack(policy: Policy, toolset: Toolset) -> Report:
     allowed = _attack_selection(bench, policy, report)
     for rule in policy.rules:
         _attack_rule(bench, policy, rule, allowed, report)
+    report.not_tried += dict.fromkeys(_beside(rule, policy, allowed) for rule in policy.rules)
+    report.not_tried = [note for note in report.not_tried if note]
     return report
+
+
+def _beside(rule: Rule, policy: Policy, allowed: list[Entry]) -> str:
+    """The tools that share an effect with those that a rule names, and that no rule reaches."""
+    effects = {effect for entry in allowed if reaches(rule, entry.tool) for effect in entry.tool.effects}
+    others = [
+        entry.tool.name
+        for entry in allowed
+        if effects & set(entry.tool.effects) and not any(reaches(each, entry.tool) for each in policy.rules)
+    ]
+    if by_effect(rule) or not others or rule.mode == "observe":
+        return ""
+    names = ", ".join(selector.text for selector in rule.selectors)
+    return (
+        f"row 6 on rules for {names}: they name tools, and no rule reaches {', '.join(others)}, with an"
+        " effect in common; mcpgate policy lint looks at that"
+    )
 
 
 # --- tools that are denied -------------------------------------------------------------------------------

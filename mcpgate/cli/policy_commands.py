@@ -36,7 +36,10 @@ OnTopOf = Annotated[
         autocompletion=complete_preset,
     ),
 ]
-Format = Annotated[Literal["text", "json"], typer.Option("--format", help="For people, or for machines.")]
+Format = Annotated[
+    Literal["text", "json"],
+    typer.Option("--format", metavar="FORMAT", help="text for people (default), json for machines."),
+]
 
 
 @policy_app.command()

@@ -22,8 +22,8 @@ _SCHEME: Final = r"(?i:[a-z][a-z0-9+.-]*:[/\\]{2,}|\b(?:https?|wss?|ftp):[/\\]*)
 _SLASHES: Final = r"[/\\]{2,}"
 _AUTHORITY: Final = compile_pattern(rf"[^{_SPACE}/?#]*")
 _CLOSES: Final = r"\"'`<>,;|^\p{Ps}\p{Pe}\p{Pi}\p{Pf}，；：！？、"
-_PATH: Final = r"(?:[/\\?#][\pL\pM\pN%._~:/?#@!$&*+=\\-]*)?"
-_TAIL: Final = rf"[^{_SPACE}/\\?#{_CLOSES}]*{_PATH}"
+_PATH: Final = r"([/\\?#][\pL\pM\pN%._~:/?#@!$&*+=\\-]*)?"
+_TAIL: Final = rf"[^{_SPACE}/\\?#{_CLOSES}]+{_PATH}"
 _LONGEST: Final = 512
 _WITH_SCHEME: Final = compile_pattern(_SCHEME)
 _WITH_SLASHES: Final = compile_pattern(_SLASHES)
@@ -79,10 +79,9 @@ def names(text: str) -> Iterator[str]:
     """Everything that looks like a domain name, outside URLs and addresses."""
     rest = _ADDRESS.sub(" ", _WHOLE_AFTER_SLASHES.sub(" ", _WHOLE.sub(" ", text)))
     for match in _RUN_AND_PATH.finditer(rest):
-        for run in _BREAK.split(_LATIN_DOT.sub(r".\1", match.group(1))):
-            name = _name(run.strip(".-_"))
-            if name:
-                yield name
+        # a path is one only behind a name
+        runs = [match.group(1)], _RUN.findall(match.group(2) or "")
+        yield from next(filter(None, (list(_names(part)) for part in runs)), ())
 
 
 def mentions(text: str, patterns: Iterable[str]) -> bool:
@@ -110,6 +109,14 @@ def _label(label: str) -> str:
         return "?"  # no label of any domain
 
 
+def _names(runs: Iterable[str]) -> Iterator[str]:
+    for run in runs:
+        for part in _BREAK.split(_LATIN_DOT.sub(r".\1", run)):
+            name = _name(part.strip(".-_"))
+            if name:
+                yield name
+
+
 def _name(run: str) -> str:
     labels = run.split(".")
     for end in range(len(labels) - 1, 0, -1):
@@ -130,11 +137,14 @@ def _hosts(rest: str) -> Iterator[str]:
         yield authority
     before, backslash, _ = authority.partition("\\")
     parts = [before, _cut(before), authority if backslash else ""]
-    for reading in dict.fromkeys(part.rpartition("@")[2].partition("\\")[0] for part in parts):
-        literal = reading.startswith("[")
-        host = reading if literal else _PORT.sub("", unquote(_cut(reading)).rstrip(_TRAILING))
-        if host:
-            yield host
+    found = [_host(part.rpartition("@")[2].partition("\\")[0]) for part in parts]
+    yield from filter(None, found if any(found) else [_cut(before)])
+
+
+def _host(reading: str) -> str:
+    if reading.startswith("["):
+        return reading
+    return str(_PORT.sub("", unquote(_cut(reading)).rstrip(_TRAILING)))
 
 
 def _cut(authority: str) -> str:

@@ -47,8 +47,8 @@ def toolset(made: Policy, shop: Connector | None = None, preset: str = EVERYTHIN
 
 def attacked(*guardrails: Guardrail | str, form: bool = False) -> Report:
     """What becomes of an attack in the shop on guardrails, or on the text of a preset or policy."""
-    text = guardrails[0]
-    made = policy(text) if isinstance(text, str) else rules([each for each in guardrails if not isinstance(each, str)])
+    texts = [each for each in guardrails if isinstance(each, str)]
+    made = policy(texts[0]) if texts else rules([each for each in guardrails if not isinstance(each, str)])
     return attack(made, toolset(made, form_shop() if form else None))
 
 

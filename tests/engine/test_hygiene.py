@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -151,15 +150,13 @@ def test_what_does_not_show_hides_no_secret(status: int, scripted: Callable[...,
     assert CANARY not in outcome.text + str(outcome.structured)
 
 
-def test_a_denial_quotes_what_was_looked_up_without_what_does_not_show() -> None:
-    """What a rule looks up is the API's text as well."""
-    found = httpx2.Response(200, json={"amount": 5, "currency": f"xx\u202e{SMUGGLED}"})
-    client = Client(lambda _: None, httpx2.MockTransport(lambda _: found))
-    toolset = build_toolset(guarded("{ for: write, max_amount: { usd: 100 } }"))
-    gateway = Gateway(toolset, HTTPBackend(client), MemoryStore(), Scrubber())
-    outcome = asyncio.run(gateway.call("shop_create_refund", {"order": "o_1"}))
-    assert (outcome.structured or {})["denied"]
-    assert "xx" in outcome.text
+@pytest.mark.parametrize("said", HOSTILE[:2])
+def test_a_denial_shows_all_that_it_says(said: str) -> None:
+    """A rule quotes what it looked at, which may stem from the API."""
+    toolset = build_toolset(guarded("{ for: write, allow_values: { field: note, values: [good] } }"))
+    gateway = Gateway(toolset, HTTPBackend(Client(lambda _: None)), MemoryStore(), Scrubber())
+    outcome = asyncio.run(gateway.call("shop_create_order", {"note": said}))
+    assert (outcome.structured or {})["value"] == visible_text(said)
     for text in (outcome.text, *_texts(outcome.structured)):
         assert visible_text(text) == text
 

@@ -58,7 +58,7 @@ def test_the_status_says_what_became_of_a_call(spec: str, status: int, fate: str
         (GET, 200, b"null", "null"),
         (GET, 200, b'"a"', '"a"'),
         (GET, 200, b'\xef\xbb\xbf{"bom": 1}', '{"bom":1}'),
-        (GET, 200, b'{"a":"\\ud800"}', '{"a":"?"}'),
+        (GET, 200, b'{"a":"\\ud800"}', '{"a":"\ufffd"}'),
         (POST, 204, b"", "{}"),
         (POST, 205, b"", "{}"),
         (POST, 200, b"", "{}"),
@@ -260,11 +260,6 @@ def test_row_20_an_error_of_a_write_bears_its_key(spec: str, status: int, unknow
     assert facts.get("idempotency_key") == ("key-1" if spec == POST else None)
     assert facts.get("outcome") == ("unknown" if unknown else None)
     assert ("It is not known whether this was carried out" in outcome.text) is unknown
-
-
-def test_an_error_can_be_written_as_utf_8() -> None:
-    outcome = shaped(GET, 400, b'{"error":{"message":"\\ud800 x","code":"\\udfff"}}', top=ERRORS)
-    assert "? x" in json.dumps([outcome.text, outcome.structured], ensure_ascii=False).encode().decode()
 
 
 @pytest.mark.parametrize("body", [b"<title>" * 9300, b"<title" * 10900, b"<script>" * 8100, b"<" * 65_000])
