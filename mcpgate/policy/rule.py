@@ -20,6 +20,7 @@ LayerName: TypeAlias = Literal["app", "account", "preset", "rules"]
 Look: TypeAlias = tuple[Config, list[Any]]
 
 _CLOSED: Final = "and what cannot be decided is denied"
+_LONGEST: Final = 64 * 1024
 _ENDS: Final[Mapping[LooksAt, int]] = {"span": 2}
 _VERDICTS: Final[Mapping[Mode, Literal["deny", "observe", "ask"]]] = {
     "enforce": "deny",
@@ -125,15 +126,21 @@ def _look_at_fields(bound: BoundRule, call: Call) -> Iterable[Look]:
 
 def _look_at_texts(bound: BoundRule, call: Call) -> Iterable[Look]:
     """Each text at the field; where none is named, each text there is."""
-    config = bound.rule.config
     if not bound.readings:
         for field, text in texts(call.arguments, [call.tool.schema]):
-            yield {**config, "field": field}, [text]
+            yield _look_at_text(bound, field, text)
     for reading in bound.readings:
         schemas = [schema for keys in reading.places for schema in subschemas(call.tool.schema, keys)]
         for value in _given(bound, reading, call, False):
             for field, text in texts(value, schemas, reading.field):
-                yield {**config, "field": field}, [text]
+                yield _look_at_text(bound, field, text)
+
+
+def _look_at_text(bound: BoundRule, field: str, text: str) -> Look:
+    if bound.template.block and len(text) > _LONGEST:
+        # searching takes time with the length, and everyone waits for it
+        raise UndecidableError(f"{field} has more than {_LONGEST:,} characters to look through", field)
+    return {**bound.rule.config, "field": field}, [text]
 
 
 def _look_at_span(bound: BoundRule, call: Call) -> Iterable[Look]:

@@ -12,7 +12,7 @@ from mcpgate.apps import App, Grant, open_account
 from mcpgate.policy.binding import Layer, bind
 from mcpgate.policy.call import Call
 from mcpgate.policy.lint import LINTS, Remark, lint
-from mcpgate.policy.redundancy import idle, needless, taken_away
+from mcpgate.policy.lint.redundancy import idle, needless, taken_away
 from mcpgate.policy.rule import BoundRule, evaluate
 from mcpgate.spec.policy import unite
 from mcpgate.toolset import build_toolset

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mcpgate.attack.attempt import Assault, Breach, Target
 from mcpgate.attack.families.values import LEFT_OUT, name, opened, schema_at, spelled, told
-from mcpgate.attack.lenient import compact, decoded, letters, looks
+from mcpgate.attack.lenient import compact, decoded, letters, looks, unhidden
 from mcpgate.attack.placing import samples
 from mcpgate.attack.spelling import text_for
 from mcpgate.attack.wire import Wire
@@ -235,6 +235,8 @@ def _tells(target: Target, wire: Wire) -> str:
         for sample in _samples(target):
             personal = target.rule.template == "pii_block"
             found = compact(text, digits=personal)
+            if sample == _PERSONAL["ssn"] and not re.search(r"\d\D+\d", unhidden(text)):
+                continue  # nine digits and nothing between them are any number
             if re.search(rf"(?<!\d){re.escape(compact(sample, digits=personal))}(?!\d)", found):
                 return f"{told(text)} holds {sample!r}"
     return ""

@@ -8,10 +8,10 @@ from typing import Final, TypeAlias
 
 from mcpgate import money
 from mcpgate.policy.binding import Bound
-from mcpgate.policy.coverage import MONEY_EFFECTS, SUMS, amounts, gaps, limits_amount
 from mcpgate.policy.fields import subschemas
-from mcpgate.policy.judged import Held, Judged
-from mcpgate.policy.redundancy import (
+from mcpgate.policy.lint.coverage import MONEY_EFFECTS, SUMS, amounts, gaps, limits_amount
+from mcpgate.policy.lint.judged import Held, Judged
+from mcpgate.policy.lint.redundancy import (
     always_given,
     fields,
     places,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mcpgate.policy.fields import Keys, field_names, split_field, subschemas
-from mcpgate.policy.redundancy import highest, idle, is_number, places
+from mcpgate.policy.lint.redundancy import highest, idle, is_number, places
 from mcpgate.policy.rule import BoundRule
 from mcpgate.values import Tool
 

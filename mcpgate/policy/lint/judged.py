@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcpgate.policy.binding import Bound, Layer, bind, settled
-from mcpgate.policy.coverage import MONEY_EFFECTS, SUMS, covers, gaps
-from mcpgate.policy.redundancy import idle, needless, taken_away
+from mcpgate.policy.lint.coverage import MONEY_EFFECTS, SUMS, covers, gaps
+from mcpgate.policy.lint.redundancy import idle, needless, taken_away
 from mcpgate.policy.rule import BoundRule
 from mcpgate.policy.selectors import first_match
 from mcpgate.values import Finding, Policy, Rule, Tool
