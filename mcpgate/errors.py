@@ -6,6 +6,7 @@ MCPGateError                    what went wrong, and what to do about it
 ├── NotFoundError               no connector, preset or file of that name
 ├── CredentialError             the credential is absent, of the wrong kind, or may not go there
 │   └── LiveKeyError            it is a live one, and nobody has said --live
+├── StoreError                  the database cannot be used
 ├── UnknownToolError            the client named a tool that does not exist for it
 └── RefusedError                a call that is not made
     ├── ArgumentsError          its arguments do not fit the tool's schema, or cannot be put into a request
@@ -61,6 +62,12 @@ class CredentialError(MCPGateError):
 
 class LiveKeyError(CredentialError):
     """The credential is a live one, and nobody has said --live."""
+
+
+class StoreError(MCPGateError):
+    """The database cannot be used, so nothing is decided or sent."""
+
+    exit_code = 6
 
 
 class UnknownToolError(MCPGateError):

@@ -131,6 +131,7 @@ class Gateway:
         began = time.perf_counter()
         try:
             request = self._backend.prepare(lookup, call.arguments, entry.grant.account)
+            request = dataclasses.replace(request, purpose="lookup")
             reply = await self._backend.send(request, entry.grant.account, "")
             self._write_lookup(entry, reply, began)
             problem, before = _without_excerpt(reply), reply.body
@@ -152,7 +153,8 @@ class Gateway:
         if spent >= request.timeout:
             said = f"The lookup took all of the {request.timeout:g} s that a call may take: nothing was sent."
             raise RefusedError(said)
-        request = dataclasses.replace(request, timeout=round(request.timeout - spent, 3))
+        left = round(request.timeout - spent, 3)
+        request = dataclasses.replace(request, timeout=left, before=call.before, now=call.now)
         return Plan(entry, call, decision, request, _hash(call.arguments))
 
     def plan(self, entry: Entry, arguments: dict[str, Json]) -> Plan:

@@ -42,7 +42,7 @@ def shipped(kind: str) -> Path:
 
 def write_private(path: str, data: bytes) -> None:
     """Write a file that only its owner can read, whole or not at all; every folder it needs is made 0700."""
-    _make_private(os.path.dirname(path))
+    make_private(os.path.dirname(path))
     draft = f"{path}.{os.getpid()}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -50,12 +50,12 @@ def write_private(path: str, data: bytes) -> None:
     os.replace(draft, path)
 
 
-def _make_private(folder: str) -> None:
-    """Make a folder and those above it; `os.makedirs` would leave those above it open to others."""
+def make_private(folder: str) -> None:
+    """Make a folder that only its owner can read, and those above; `os.makedirs` leaves them open."""
     above = os.path.dirname(folder)
     if above == folder or os.path.isdir(folder):
         return
-    _make_private(above)
+    make_private(above)
     try:
         os.mkdir(folder, 0o700)
     except FileExistsError:

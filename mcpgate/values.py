@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from mcpgate.places import Place
+from mcpgate.places import MISSING, Place
 
 Json: TypeAlias = Any
 Category: TypeAlias = Literal["read", "write", "delete"]
@@ -297,8 +297,8 @@ class Account:
 class Request:
     """An HTTP request that knows no secret; `repeatable` says whether it may be sent a second time.
 
-    `arguments` are the canonical ones it was built from; `key_header` names the header that takes the
-    idempotency key, empty where there is none.
+    `arguments` are the canonical ones it was built from, `before` and `now` what was decided on besides;
+    `key_header` names the header that takes the idempotency key, empty where there is none.
     """
 
     method: str
@@ -311,6 +311,9 @@ class Request:
     repeatable: Literal["always", "unsent"]
     key_header: str = ""
     key: str = ""
+    purpose: Literal["call", "lookup"] = "call"
+    before: Json = MISSING
+    now: float | None = None
 
 
 Fate: TypeAlias = Literal["succeeded", "failed", "unknown"]

@@ -13,11 +13,11 @@ from mcpgate.gateway import Gateway
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.store.memory import MemoryStore
 from mcpgate.toolset import build_toolset
-from mcpgate.values import Account, Outcome
+from mcpgate.values import Account, Outcome, Request
 
 
 async def probe(
-    account: Account, open_credential: Callable[[Account], Secret | None], scrubber: Scrubber
+    account: Account, open_credential: Callable[[Account, Request], Secret | None], scrubber: Scrubber
 ) -> Outcome:
     """Call the probe of an account's connector; raises `CredentialError` where there is no credential."""
     auth = account.connector.auth

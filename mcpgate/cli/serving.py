@@ -13,7 +13,7 @@ from mcpgate.gateway import Gateway
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.store.memory import MemoryStore
 from mcpgate.toolset import Toolset
-from mcpgate.values import Account
+from mcpgate.values import Account, Request
 
 
 def serve(words: Sequence[str], options: Options) -> int:
@@ -42,5 +42,5 @@ def build_gateway(options: Options, toolset: Toolset) -> Gateway:
     return Gateway(toolset, HTTPBackend(client), MemoryStore(), scrubber)
 
 
-def _no_credential(account: Account) -> Secret | None:
+def _no_credential(account: Account, request: Request) -> Secret | None:
     return None

@@ -53,7 +53,7 @@ class Client:
 
     def __init__(
         self,
-        open_credential: Callable[[Account], Secret | None],
+        open_credential: Callable[[Account, Request], Secret | None],
         transport: httpx2.AsyncBaseTransport | None = None,
         backoff: float = 0.5,
     ) -> None:
@@ -69,7 +69,7 @@ class Client:
         anything is sent; whatever happens later is a `Reply`.
         """
         # in a thread: a keyring may be locked, and wait for a person
-        secret = await asyncio.to_thread(self._open_credential, account)
+        secret = await asyncio.to_thread(self._open_credential, account, request)
         deadline = asyncio.get_running_loop().time() + request.timeout
         unknown = False
         for attempt in range(1, TRIES + 1):

@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 
 from mcpgate.secrets import Secret
-from mcpgate.values import Account
+from mcpgate.values import Account, Request
 from mcpgate.vault import Vault
-from mcpgate.vault.accounts import DEFAULT, UNCHOSEN, Accounts
+from mcpgate.vault.binding import DEFAULT, UNCHOSEN
 from mcpgate.vault.environment import variable
+from mcpgate.vault.sealed_vault import SealedVault
 
 
 def is_set(environ: Mapping[str, str], connector: str) -> bool:
@@ -21,18 +22,27 @@ class ChosenVault:
     """Asks one of two vaults; it is chosen anew for each call, so that what was just connected counts."""
 
     def __init__(
-        self, environ: Mapping[str, str], accounts: Accounts, environment: Vault, connected: Vault
+        self, environ: Mapping[str, str], sealed: SealedVault, environment: Vault, connected: Vault
     ) -> None:
         self._environ = environ
-        self._accounts = accounts
+        self._sealed = sealed
         self._environment = environment
         self._connected = connected
 
-    def open(self, account: Account) -> Secret | None:
+    def open(self, account: Account, request: Request) -> Secret | None:
         """The secret of an account, as its own vault opens it; raises `CredentialError`."""
+        vault, named = self._chosen(account)
+        return vault.open(named, request)
+
+    def check(self, account: Account) -> None:
+        """Whether its own vault would open it; raises `CredentialError`."""
+        vault, named = self._chosen(account)
+        vault.check(named)
+
+    def _chosen(self, account: Account) -> tuple[Vault, Account]:
         if account.name != UNCHOSEN:
-            return self._connected.open(account)
+            return self._connected, account
         name = account.connector.name
-        if is_set(self._environ, name) or self._accounts.find(name, DEFAULT) is None:
-            return self._environment.open(account)
-        return self._connected.open(dataclasses.replace(account, name=DEFAULT))
+        if is_set(self._environ, name) or self._sealed.find(name, DEFAULT) is None:
+            return self._environment, account
+        return self._connected, dataclasses.replace(account, name=DEFAULT)

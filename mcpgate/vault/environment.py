@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from mcpgate.errors import CredentialError
 from mcpgate.secrets import Scrubber, Secret
-from mcpgate.values import Account
+from mcpgate.values import Account, Request
 from mcpgate.vault.kinds import Known, check_mode, connect_command, judge
 
 
@@ -23,8 +23,15 @@ class EnvironmentVault:
         self._known = known
         self._scrubber = scrubber
 
-    def open(self, account: Account) -> Secret | None:
+    def open(self, account: Account, request: Request) -> Secret | None:
         """The secret of an account, checked for kind, mode and place; raises `CredentialError`."""
+        return self._secret(account)
+
+    def check(self, account: Account) -> None:
+        """Whether it is there and may go where the account sends it; raises `CredentialError`."""
+        self._secret(account)
+
+    def _secret(self, account: Account) -> Secret | None:
         connector = account.connector
         if connector.auth is None:
             return None

@@ -1,0 +1,112 @@
+"""Envelope encryption: a data key for each credential, wrapped by the master key. AES-256-GCM throughout.
+
+Both layers are bound to the facts of their row by associated data, so a row that was changed, cut short or
+put in another's place does not open.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from mcpgate.secrets import MASK
+
+KEY_BYTES: Final = 32
+# NIST SP 800-38D: 96 bits, and random ones only for as many messages as one key will ever see here
+_NONCE_BYTES: Final = 12
+_CHECKED: Final = b"mcpgate master key"
+
+
+class BrokenSealError(Exception):
+    """What was sealed does not open: another key, other facts, or changed bytes."""
+
+
+class MasterKey:
+    """The key that wraps data keys: it never shows itself, and each purpose has a key derived from it."""
+
+    __slots__ = ("__bytes", "id")
+
+    def __init__(self, key_id: str, key: bytes) -> None:
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"a master key has {KEY_BYTES} bytes")
+        self.id = key_id
+        self.__bytes = key
+
+    def derive(self, purpose: str, key_id: str = "") -> bytes:
+        """A key of 32 bytes for one purpose (HKDF, RFC 5869), as it would be under another id if one is said."""
+        info = f"mcpgate {purpose} {key_id or self.id}".encode()
+        kdf = HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=info)
+        return kdf.derive(self.__bytes)
+
+    def __repr__(self) -> str:
+        return MASK
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return MASK
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a master key is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A document sealed under a data key, and that key wrapped under the master key."""
+
+    wrapped: bytes
+    sealed: bytes
+
+
+def seal(master: MasterKey, facts: bytes, document: bytes) -> Sealed:
+    """Seal a document under a data key of its own, bound to the facts of its row."""
+    data_key = AESGCM.generate_key(KEY_BYTES * 8)
+    return Sealed(_wrap(master, facts, data_key), _encrypt(data_key, facts, document))
+
+
+def unseal(master: MasterKey, facts: bytes, box: Sealed) -> bytes:
+    """The document; raises `BrokenSealError`."""
+    return _decrypt(_unwrap(master, facts, box.wrapped), facts, box.sealed)
+
+
+def rewrap(old: MasterKey, new: MasterKey, facts: bytes, box: Sealed) -> Sealed:
+    """The same document under the same data key, which another master key wraps; raises `BrokenSealError`."""
+    return Sealed(_wrap(new, facts, _unwrap(old, facts, box.wrapped)), box.sealed)
+
+
+def check_value(master: MasterKey) -> bytes:
+    """What is kept of a master key to know it by."""
+    return authenticate(master, "check", _CHECKED)
+
+
+def authenticate(master: MasterKey, purpose: str, text: bytes) -> bytes:
+    """The HMAC-SHA256 of a text under a key derived for that purpose."""
+    mac = hmac.HMAC(master.derive(purpose), hashes.SHA256())
+    mac.update(text)
+    return mac.finalize()
+
+
+def _wrap(master: MasterKey, facts: bytes, data_key: bytes) -> bytes:
+    return _encrypt(master.derive("wrap"), facts + master.id.encode(), data_key)
+
+
+def _unwrap(master: MasterKey, facts: bytes, wrapped: bytes) -> bytes:
+    return _decrypt(master.derive("wrap"), facts + master.id.encode(), wrapped)
+
+
+def _encrypt(key: bytes, facts: bytes, text: bytes) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, text, facts)
+
+
+def _decrypt(key: bytes, facts: bytes, text: bytes) -> bytes:
+    try:
+        return AESGCM(key).decrypt(text[:_NONCE_BYTES], text[_NONCE_BYTES:], facts)
+    except (InvalidTag, ValueError):
+        raise BrokenSealError from None
