@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from hmac import compare_digest
@@ -173,34 +174,39 @@ class SealedVault:
 
         Raises `CredentialError` where another process has changed it in between.
         """
-        document = json.dumps({name: secret.reveal() for name, secret in secrets.items()}).encode()
+        with self._changing() as (connection, master):
+            before = _row(connection, binding.connector, binding.account)
+            if version is not None and (before is None or before["version"] != version):
+                what = f"The credential of {binding.connector}/{binding.account} was changed meanwhile."
+                raise CredentialError(what, "Try again.")
+            _put(connection, master, binding, secrets, before)
+
+    def keep_all(self, credentials: Iterable[tuple[Binding, Mapping[str, Secret]]]) -> None:
+        """Seal many credentials, all or none."""
+        with self._changing() as (connection, master):
+            for binding, secrets in credentials:
+                before = _row(connection, binding.connector, binding.account)
+                _put(connection, master, binding, secrets, before)
+
+    def remove(self, connector: str, account: str) -> bool:
+        """Forget a credential; whether there was one."""
+        if self.find(connector, account) is None:
+            return False
+        with self._changing() as (connection, _):
+            row = _row(connection, connector, account)
+            if row is not None:
+                connection.execute(delete(CREDENTIAL).where(CREDENTIAL.c.id == row["id"]))
+        return row is not None
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[Connection, MasterKey]]:
+        """A transaction over rows that are as they were left, and are written down as they are left."""
         with self._database.write() as connection:
             record = self._recorded(connection)
             master = self._unlock(record)
             _check_manifest(connection, record, master)
-            before = _row(connection, binding.connector, binding.account)
-            if version is not None and (before is None or before["version"] != version):
-                raise CredentialError(
-                    f"The credential of {binding.connector}/{binding.account} was changed meanwhile.",
-                    "Try again.",
-                )
-            facts = {"id": str(uuid.uuid4()), **_texts(binding)}
-            box = seal(master, _bound(facts), document)
-            if before is not None:
-                connection.execute(delete(CREDENTIAL).where(CREDENTIAL.c.id == before["id"]))
-            values = {**facts, "version": 1 if before is None else before["version"] + 1, "key_id": master.id}
-            connection.execute(insert(CREDENTIAL).values(**values, wrapped=box.wrapped, sealed=box.sealed))
+            yield connection, master
             _write_manifest(connection, master)
-
-    def remove(self, connector: str, account: str) -> bool:
-        """Forget a credential; whether there was one. What is locked can be forgotten all the same."""
-        with self._database.write() as connection:
-            row = _row(connection, connector, account)
-            if row is None:
-                return False
-            connection.execute(delete(CREDENTIAL).where(CREDENTIAL.c.id == row["id"]))
-            _write_manifest(connection, self._unlock(self._recorded(connection)))
-        return True
 
     def _recorded(self, connection: Connection) -> Record:
         record = _record(connection)
@@ -261,6 +267,24 @@ def _columns(record: Record) -> dict[str, Any]:
 def _row(connection: Connection, connector: str, account: str) -> RowMapping | None:
     chosen = (CREDENTIAL.c.connector == connector) & (CREDENTIAL.c.account == account)
     return connection.execute(select(CREDENTIAL).where(chosen)).mappings().first()
+
+
+def _put(
+    connection: Connection,
+    master: MasterKey,
+    binding: Binding,
+    secrets: Mapping[str, Secret],
+    before: RowMapping | None,
+) -> None:
+    """Seal a credential into a row of its own, in place of the one before."""
+    document = json.dumps({name: secret.reveal() for name, secret in secrets.items()}).encode()
+    facts = {"id": str(uuid.uuid4()), **_texts(binding)}
+    box = seal(master, _bound(facts), document)
+    if before is not None:
+        connection.execute(delete(CREDENTIAL).where(CREDENTIAL.c.id == before["id"]))
+    version = 1 if before is None else before["version"] + 1
+    sealed = {"version": version, "key_id": master.id, "wrapped": box.wrapped, "sealed": box.sealed}
+    connection.execute(insert(CREDENTIAL).values({**facts, **sealed}))
 
 
 def _texts(binding: Binding) -> dict[str, str]:
