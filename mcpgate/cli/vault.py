@@ -16,7 +16,8 @@ from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.secrets import Secret
 from mcpgate.vault import os_keyring
 from mcpgate.vault.export import pack, unpack
-from mcpgate.vault.sealed_vault import Record, SealedVault
+from mcpgate.vault.rows import Record
+from mcpgate.vault.sealed_vault import SealedVault
 
 _KEPT: Final[Mapping[str, str]] = {
     "keyring": "in the {keyring}",

@@ -11,8 +11,6 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final
 
@@ -24,16 +22,19 @@ from mcpgate.store.database import Database
 from mcpgate.store.tables import CREDENTIAL, MASTER_KEY
 from mcpgate.vault.binding import Binding
 from mcpgate.vault.providers import Place, Provider
-from mcpgate.vault.sealing import (
-    BrokenSealError,
-    MasterKey,
-    Sealed,
-    authenticate,
-    check_value,
-    rewrap,
-    seal,
-    unseal,
+from mcpgate.vault.rows import (
+    Record,
+    binding_of,
+    bound_facts,
+    check_manifest,
+    columns,
+    find_row,
+    new_record,
+    put,
+    read_record,
+    write_manifest,
 )
+from mcpgate.vault.sealing import BrokenSealError, MasterKey, Sealed, check_value, rewrap, unseal
 
 _SAME: Final = "comparison"
 _INIT: Final = "Set one up: mcpgate init"
@@ -44,19 +45,6 @@ _NOT_THE_VAULTS: Final = {
     "environment": "The key in the environment is not the vault's.",
     "keyring": "The key in the keyring is not the vault's.",
 }
-_FACTS: Final = ("connector", "account", "origins", "source", "settings", "mode", "ceiling", "connected")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Record:
-    """What is recorded of the master key: its id, who keeps it, where, and a value to know it by."""
-
-    id: str
-    provider: str
-    place: Place
-    check: bytes
-    manifest: bytes
-    made: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,19 +71,19 @@ class SealedVault:
         if not self._database.exists():
             return None
         with self._database.read() as connection:
-            return _record(connection)
+            return read_record(connection)
 
     def set_up(self, provider: str, place: Place) -> Record:
         """Make or take a master key and record it; raises `UsageError` where there is one already."""
         with self._database.write() as connection:
-            known = _record(connection)
+            known = read_record(connection)
             if known is not None:
                 hint = "To change where it is kept: mcpgate vault rotate"
                 raise UsageError(f"The vault was set up already, on {known.made[:10]}.", hint)
             master, place = self._providers[provider].make(str(uuid.uuid4()), place)
-            record = _new_record(master, provider, place, b"")
-            connection.execute(insert(MASTER_KEY).values(one=1, **_columns(record)))
-            _write_manifest(connection, master)
+            record = new_record(master, provider, place, b"")
+            connection.execute(insert(MASTER_KEY).values(one=1, **columns(record)))
+            write_manifest(connection, master)
         self._master = master
         return record
 
@@ -114,7 +102,7 @@ class SealedVault:
         with self._database.write() as connection:
             record = self._recorded(connection)
             old = self._unlock(record)
-            _check_manifest(connection, record, old)
+            check_manifest(connection, record, old)
             new, place = self._providers[provider].make(str(uuid.uuid4()), place)
             if new.derive(_SAME) == old.derive(_SAME, key_id=new.id):
                 raise UsageError("That is the key that the vault has already.", "Name another one.")
@@ -123,8 +111,8 @@ class SealedVault:
                 box = self._opened(row, lambda facts, box: rewrap(old, new, facts, box))
                 changed = {"key_id": new.id, "wrapped": box.wrapped, "version": row["version"] + 1}
                 connection.execute(update(CREDENTIAL).where(CREDENTIAL.c.id == row["id"]).values(changed))
-            connection.execute(update(MASTER_KEY).values(_columns(_new_record(new, provider, place, b""))))
-            _write_manifest(connection, new)
+            connection.execute(update(MASTER_KEY).values(columns(new_record(new, provider, place, b""))))
+            write_manifest(connection, new)
         self._master = new
         # only now: until the transaction was over, the old key was the one that opens
         self._providers[record.provider].forget(record.id, record.place)
@@ -138,7 +126,9 @@ class SealedVault:
             return ()
         with self._database.read() as connection:
             rows = connection.execute(select(CREDENTIAL)).mappings().all()
-        return tuple(sorted((_binding(row) for row in rows), key=lambda each: (each.connector, each.account)))
+        return tuple(
+            sorted((binding_of(row) for row in rows), key=lambda each: (each.connector, each.account))
+        )
 
     def find(self, connector: str, account: str) -> Binding | None:
         """What one credential is bound to, None where there is none."""
@@ -150,17 +140,17 @@ class SealedVault:
         if not self._database.exists():
             return None
         with self._database.read() as connection:
-            record = _record(connection)
-            row = _row(connection, connector, account)
+            record = read_record(connection)
+            row = find_row(connection, connector, account)
             if row is None:
                 return None
             if record is None:
                 raise CredentialError("The vault has lost the record of its master key.", _IMPORT)
             master = self._unlock(record)
-            _check_manifest(connection, record, master)
+            check_manifest(connection, record, master)
         document = self._opened(row, lambda facts, box: unseal(master, facts, box))
         secrets = {name: Secret(text) for name, text in json.loads(document).items()}
-        return Kept(_binding(row), row["version"], secrets)
+        return Kept(binding_of(row), row["version"], secrets)
 
     def opened(self) -> Iterator[Kept]:
         """Every credential with its secrets, for an export; raises `CredentialError`."""
@@ -175,25 +165,25 @@ class SealedVault:
         Raises `CredentialError` where another process has changed it in between.
         """
         with self._changing() as (connection, master):
-            before = _row(connection, binding.connector, binding.account)
+            before = find_row(connection, binding.connector, binding.account)
             if version is not None and (before is None or before["version"] != version):
                 what = f"The credential of {binding.connector}/{binding.account} was changed meanwhile."
                 raise CredentialError(what, "Try again.")
-            _put(connection, master, binding, secrets, before)
+            put(connection, master, binding, secrets, before)
 
     def keep_all(self, credentials: Iterable[tuple[Binding, Mapping[str, Secret]]]) -> None:
         """Seal many credentials, all or none."""
         with self._changing() as (connection, master):
             for binding, secrets in credentials:
-                before = _row(connection, binding.connector, binding.account)
-                _put(connection, master, binding, secrets, before)
+                before = find_row(connection, binding.connector, binding.account)
+                put(connection, master, binding, secrets, before)
 
     def remove(self, connector: str, account: str) -> bool:
         """Forget a credential; whether there was one."""
         if self.find(connector, account) is None:
             return False
         with self._changing() as (connection, _):
-            row = _row(connection, connector, account)
+            row = find_row(connection, connector, account)
             if row is not None:
                 connection.execute(delete(CREDENTIAL).where(CREDENTIAL.c.id == row["id"]))
         return row is not None
@@ -204,12 +194,12 @@ class SealedVault:
         with self._database.write() as connection:
             record = self._recorded(connection)
             master = self._unlock(record)
-            _check_manifest(connection, record, master)
+            check_manifest(connection, record, master)
             yield connection, master
-            _write_manifest(connection, master)
+            write_manifest(connection, master)
 
     def _recorded(self, connection: Connection) -> Record:
-        record = _record(connection)
+        record = read_record(connection)
         if record is None:
             raise CredentialError("There is no vault yet.", _INIT)
         return record
@@ -232,101 +222,9 @@ class SealedVault:
     def _opened(row: RowMapping | Mapping[str, Any], use: Callable[[bytes, Sealed], Any]) -> Any:
         """What `use` makes of a row's box; raises `CredentialError` for one that is not as it was sealed."""
         try:
-            return use(_bound(row), Sealed(row["wrapped"], row["sealed"]))
+            return use(bound_facts(row), Sealed(row["wrapped"], row["sealed"]))
         except BrokenSealError:
             pass
         name = f"{row['connector']}/{row['account']}"
         hint = f"Connect it again: mcpgate connect {row['connector']} --account {row['account']}"
         raise CredentialError(f"The credential {name} is not as it was sealed: its row was changed.", hint)
-
-
-def _record(connection: Connection) -> Record | None:
-    row = connection.execute(select(MASTER_KEY)).mappings().first()
-    if row is None:
-        return None
-    return Record(
-        row["id"], row["provider"], json.loads(row["place"]), row["check_value"], row["manifest"], row["made"]
-    )
-
-
-def _new_record(master: MasterKey, provider: str, place: Place, manifest: bytes) -> Record:
-    return Record(master.id, provider, dict(place), check_value(master), manifest, _now())
-
-
-def _columns(record: Record) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "provider": record.provider,
-        "place": json.dumps(record.place, sort_keys=True),
-        "check_value": record.check,
-        "manifest": record.manifest,
-        "made": record.made,
-    }
-
-
-def _row(connection: Connection, connector: str, account: str) -> RowMapping | None:
-    chosen = (CREDENTIAL.c.connector == connector) & (CREDENTIAL.c.account == account)
-    return connection.execute(select(CREDENTIAL).where(chosen)).mappings().first()
-
-
-def _put(
-    connection: Connection,
-    master: MasterKey,
-    binding: Binding,
-    secrets: Mapping[str, Secret],
-    before: RowMapping | None,
-) -> None:
-    """Seal a credential into a row of its own, in place of the one before."""
-    document = json.dumps({name: secret.reveal() for name, secret in secrets.items()}).encode()
-    facts = {"id": str(uuid.uuid4()), **_texts(binding)}
-    box = seal(master, _bound(facts), document)
-    if before is not None:
-        connection.execute(delete(CREDENTIAL).where(CREDENTIAL.c.id == before["id"]))
-    version = 1 if before is None else before["version"] + 1
-    sealed = {"version": version, "key_id": master.id, "wrapped": box.wrapped, "sealed": box.sealed}
-    connection.execute(insert(CREDENTIAL).values({**facts, **sealed}))
-
-
-def _texts(binding: Binding) -> dict[str, str]:
-    facts = binding.facts()
-    return {
-        name: facts[name] if isinstance(facts[name], str) else json.dumps(facts[name], sort_keys=True)
-        for name in _FACTS
-    }
-
-
-def _bound(row: RowMapping | Mapping[str, Any]) -> bytes:
-    """The facts of a row that both layers of its seal are bound to."""
-    return json.dumps([row[name] for name in ("id", *_FACTS)]).encode()
-
-
-def _binding(row: RowMapping | Mapping[str, Any]) -> Binding:
-    texts = {name: row[name] for name in _FACTS}
-    return Binding(
-        **{**texts, "origins": tuple(json.loads(texts["origins"])), "settings": json.loads(texts["settings"])}
-    )
-
-
-def _manifest(connection: Connection, master: MasterKey) -> bytes:
-    """What says which rows there are, so that an old one cannot be put back and none taken away."""
-    rows = connection.execute(select(CREDENTIAL).order_by(CREDENTIAL.c.id)).mappings()
-    digests = [
-        [row["id"], row["version"], sha256(row["wrapped"] + row["sealed"]).hexdigest()] for row in rows
-    ]
-    return authenticate(master, "manifest", json.dumps(digests).encode())
-
-
-def _write_manifest(connection: Connection, master: MasterKey) -> None:
-    connection.execute(update(MASTER_KEY).values(manifest=_manifest(connection, master)))
-
-
-def _check_manifest(connection: Connection, record: Record, master: MasterKey) -> None:
-    if not compare_digest(_manifest(connection, master), record.manifest):
-        raise CredentialError(
-            "The vault is not as it was left: a row was put back, added or taken away by something else.",
-            "Bring back the database from a copy, or connect the accounts again: mcpgate vault status",
-        )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
