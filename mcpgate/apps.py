@@ -19,10 +19,14 @@ _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One connector, granted to an app: the account it uses and the preset that alone allows."""
+    """One connector, granted to an app: the account it uses and the preset that alone allows.
+
+    `ceiling` is the most that the account's credential was connected for, where that was said.
+    """
 
     account: Account
     preset: Policy
+    ceiling: Policy | None = None
 
     @property
     def connector(self) -> Connector:
@@ -41,10 +45,11 @@ class App:
     rules: tuple[Policy, ...] = ()
 
     def layers(self, grant: Grant) -> tuple[Layer, ...]:
-        """The four layers that a call under a grant must pass, in the order of deciding."""
+        """The layers that a call under a grant must pass, in the order of deciding."""
         return (
             Layer("app", self.switches),
             Layer("account", self.account_rules),
+            Layer("ceiling", (grant.ceiling,) if grant.ceiling is not None else ()),
             Layer("preset", (grant.preset,)),
             Layer("rules", self.rules),
         )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ROOMS = ("connectors", "presets")
+_PREFIX = "toolset-"
 _POLICY = ("policy.yaml", "policy.yml")
 
 
@@ -46,9 +47,20 @@ def save(words: Sequence[str], files: Iterable[str], listing: dict[str, Any]) ->
         pass
 
 
+def forget() -> None:
+    """Drop every saved listing: what is offered may have changed with a credential."""
+    folder = paths.cache_folder()
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        if name.startswith(_PREFIX):
+            try:
+                os.unlink(os.path.join(folder, name))
+            except OSError:
+                pass
+
+
 def _path(words: Sequence[str]) -> str:
     key = json.dumps([__version__, os.getcwd(), paths.home_folder(), *words])
-    return os.path.join(paths.cache_folder(), f"toolset-{sha256(key.encode()).hexdigest()[:32]}.json")
+    return os.path.join(paths.cache_folder(), f"{_PREFIX}{sha256(key.encode()).hexdigest()[:32]}.json")
 
 
 def _digest(path: str) -> str:

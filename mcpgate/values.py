@@ -237,7 +237,7 @@ class Policy:
     """A preset or policy file, with all that it extends: `allow` of None narrows nothing."""
 
     name: str
-    kind: Literal["preset", "policy", "flags"]
+    kind: Literal["preset", "policy", "flags", "ceiling"]
     description: str
     allow: tuple[Selector, ...] | None
     deny: tuple[Selector, ...]

@@ -7,27 +7,28 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from mcpgate import catalog
+from mcpgate import catalog, saved
 from mcpgate.apps import open_account
 from mcpgate.cli.console import plain, print_json, stdout, table
-from mcpgate.cli.opening import connected_vault, open_accounts
+from mcpgate.cli.vaults import sealed_vault
 from mcpgate.errors import CredentialError, MCPGateError, NotFoundError
 from mcpgate.secrets import Scrubber
-from mcpgate.vault.accounts import Binding, check_name, said
+from mcpgate.vault.binding import Binding, check_name, said
+from mcpgate.vault.ceiling import preset_of
 from mcpgate.vault.environment import variable
-from mcpgate.vault.keyring_vault import KeyringVault
 from mcpgate.vault.kinds import judge
+from mcpgate.vault.sealed_vault import SealedVault
 
 _CONNECTOR: Final = re.compile(r"[a-z][a-z0-9]*")
-_HEADINGS: Final = ["Account", "Mode", "Goes to", "Connector", "Settings", "Connected", "Key"]
+_HEADINGS: Final = ["Account", "Mode", "Goes to", "Connector", "Settings", "At most", "Connected", "Key"]
 _VARIABLE: Final = re.compile(r"MCPGATE_([A-Z][A-Z0-9]*)_KEY")
 
 
 def show_accounts(*, as_json: bool) -> None:
     """Print every account that was connected and every variable that is set, or the same facts as JSON."""
     scrubber = Scrubber()
-    vault = connected_vault(scrubber)
-    rows = [_connected(row, vault) for row in open_accounts().all()]
+    vault = sealed_vault()
+    rows = [_connected(row, vault) for row in vault.all()]
     rows += _variables(scrubber)
     rows = scrubber.tree(rows)
     if as_json:
@@ -46,21 +47,22 @@ def show_accounts(*, as_json: bool) -> None:
 def disconnect_account(name: str, account: str) -> None:
     """Forget an account and its credential; raises `NotFoundError` where there is none."""
     connector = name if _CONNECTOR.fullmatch(name) else catalog.load_connector(name).name
-    if not connected_vault(Scrubber()).remove(connector, check_name(account)):
+    if not sealed_vault().remove(connector, check_name(account)):
         raise NotFoundError(f"There is no account {connector}/{account}.", "See them all: mcpgate accounts")
-    print(f"Disconnected {connector}/{account}: its key is no longer in the keyring.")
+    saved.forget()
+    print(f"Disconnected {connector}/{account}: its key is no longer in the vault.")
     if variable(connector) in os.environ:
         print(f"{variable(connector)} is still set.")
 
 
-def _connected(row: Binding, vault: KeyringVault) -> dict[str, Any]:
+def _connected(row: Binding, vault: SealedVault) -> dict[str, Any]:
+    state, says = "sealed", "sealed in the vault"
     try:
-        state, says = (
-            ("kept", f"in {row.keyring}") if vault.holds(row) else ("gone", f"gone from {row.keyring}")
-        )
+        vault.open(row.connector, row.account)
     except CredentialError as error:
-        state, says = "unreachable", error.message
-    return {**row.facts(), "variable": None, "state": state, "says": says}
+        state, says = "closed", error.message
+    ceiling = preset_of(row.ceiling).name if row.ceiling else ""
+    return {**row.facts(), "ceiling": ceiling, "variable": None, "state": state, "says": says}
 
 
 def _variables(scrubber: Scrubber) -> Iterator[dict[str, Any]]:
@@ -74,7 +76,7 @@ def _variables(scrubber: Scrubber) -> Iterator[dict[str, Any]]:
                 "account": None,
                 **_judged(found[1].lower(), name, text),
                 "connected": None,
-                "keyring": None,
+                "ceiling": "",
                 "variable": name,
             }
 
@@ -106,6 +108,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         ", ".join(row["origins"]),
         f"{kind} {what[:12]}…" if kind == "file" else kind,
         said(row["settings"]) if row["settings"] else "",
+        row["ceiling"],
         (row["connected"] or "")[:10],
         row["says"],
     ]

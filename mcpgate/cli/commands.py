@@ -29,9 +29,11 @@ from mcpgate.cli.flags import (
     ToConnect,
     ToolName,
     Without,
+    complete_preset,
 )
 from mcpgate.cli.opening import Options
 from mcpgate.cli.policy_commands import policy_app
+from mcpgate.cli.vault_commands import init, vault_app
 from mcpgate.errors import UsageError
 
 
@@ -69,6 +71,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(policy_app, name="policy")
+app.add_typer(vault_app, name="vault")
+app.command()(init)
 
 
 @app.callback(invoke_without_command=True)
@@ -193,11 +197,20 @@ def connect(
         str, typer.Option("--from-env", metavar="NAME", help="Take the key from this environment variable.")
     ] = "",
     setting: Settings = [],
+    allow: Annotated[
+        str,
+        typer.Option(
+            "--allow",
+            metavar="PRESET",
+            help="The most it may ever be used for, whatever flags are given; to raise it, connect again.",
+            autocompletion=complete_preset,
+        ),
+    ] = "",
     no_probe: Annotated[
         bool, typer.Option("--no-probe", help="Keep it without trying it with a call.")
     ] = False,
 ) -> None:
-    """Keep a connector's credential in the system's keyring, for the one place it may go to.
+    """Seal a connector's credential in the vault, for the one place it may go to.
 
     The key is asked for without being shown, or read from stdin; never give it as an argument.
     """
@@ -208,12 +221,12 @@ def connect(
         raise UsageError(
             "connect takes one connector, and no key.", "The key is asked for, or read from stdin."
         )
-    connect_account(connector, account, from_env, setting, probe=not no_probe)
+    connect_account(connector, account, from_env, setting, allow, probe=not no_probe)
 
 
 @app.command()
 def accounts(as_json: AsJson = False) -> None:
-    """Show every connected account, and whether the keyring still has its key."""
+    """Show every connected account, what it is bound to, and whether its key opens."""
     from mcpgate.cli.accounts import show_accounts
 
     show_accounts(as_json=as_json)
@@ -221,7 +234,7 @@ def accounts(as_json: AsJson = False) -> None:
 
 @app.command()
 def disconnect(connector: ToConnect, account: AccountName = "default") -> None:
-    """Forget an account, and remove its key from the keyring."""
+    """Forget an account, and remove its key from the vault."""
     from mcpgate.cli.accounts import disconnect_account
 
     disconnect_account(connector, account)

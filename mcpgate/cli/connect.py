@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import os
 import shlex
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 
-from mcpgate import catalog
+from mcpgate import catalog, saved
 from mcpgate.apps import open_account
+from mcpgate.cli.asking import ask_secret
 from mcpgate.cli.console import plain
-from mcpgate.cli.opening import connected_vault, open_accounts, read_settings
+from mcpgate.cli.opening import read_settings
 from mcpgate.cli.probing import probe as call_probe
+from mcpgate.cli.vault import ensure_set_up, kept
+from mcpgate.cli.vaults import connected_vault, sealed_vault
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.secrets import Scrubber, Secret
-from mcpgate.values import Account, Json, Outcome
-from mcpgate.vault.accounts import DEFAULT, Binding, check_name, said
-from mcpgate.vault.chosen import is_set
-from mcpgate.vault.environment import variable
+from mcpgate.values import Account, Json, Outcome, Policy
+from mcpgate.vault.binding import DEFAULT, Binding, check_name, said
+from mcpgate.vault.environment import is_set, variable
 from mcpgate.vault.kinds import judge, of_its_own
 
 _MOST = 64 * 1024
 
 
-def connect_account(name: str, account: str, from_env: str, settings: Sequence[str], *, probe: bool) -> None:
+def connect_account(
+    name: str, account: str, from_env: str, settings: Sequence[str], allow: str, *, probe: bool
+) -> None:
     """Connect an account; whatever goes wrong, nothing is kept and what was there before stays."""
     connector = catalog.load_connector(name)
     if connector.auth is None:
         raise UsageError(f"{connector.title} needs no credential.", f"Run it: mcpgate run {name}")
-    earlier = open_accounts().find(connector.name, check_name(account))
+    ceiling = catalog.load_policy(allow, "preset") if allow else None
+    earlier = sealed_vault().find(connector.name, check_name(account))
     if earlier is not None and not earlier.same_kind(connector):
         what = f"{connector.name}/{account} belongs to a connector from elsewhere ({earlier.source})."
         raise UsageError(what, of_its_own(connector))
@@ -41,7 +44,7 @@ def connect_account(name: str, account: str, from_env: str, settings: Sequence[s
     opened = open_account(connector, {**known, **given}, account, live=True)
     scrubber = Scrubber()
     try:
-        _connect(opened, scrubber, from_env, earlier, probe=probe)
+        _connect(opened, scrubber, from_env, earlier, ceiling, probe=probe)
     except MCPGateError as error:
         # what the API or a keyring said is in it, so the scrubber stands here too
         error.message = plain(scrubber.text(error.message))
@@ -51,13 +54,20 @@ def connect_account(name: str, account: str, from_env: str, settings: Sequence[s
 
 
 def _connect(
-    account: Account, scrubber: Scrubber, from_env: str, earlier: Binding | None, *, probe: bool
+    account: Account,
+    scrubber: Scrubber,
+    from_env: str,
+    earlier: Binding | None,
+    ceiling: Policy | None,
+    *,
+    probe: bool,
 ) -> None:
     auth = account.connector.auth
     assert auth is not None
-    vault = connected_vault(scrubber)
-    keyring = vault.keyring(account.connector.name)
-    for line in _plan(account, keyring.name):
+    sealed = sealed_vault()
+    record = ensure_set_up(sealed, account.connector.name)
+    sealed.unlock()
+    for line in _plan(account, kept(record), ceiling):
         _say(line)
     secret = Secret(_read(plain(f"{auth.label} (not shown): "), from_env))
     scrubber.learn(secret.reveal())
@@ -67,10 +77,11 @@ def _connect(
         _say(f"Caution: {kind.caution}")
     if auth.probe and probe:
         _say(f"Trying it with {auth.probe} …")
-        outcome = asyncio.run(call_probe(account, lambda _: secret, scrubber))
+        outcome = asyncio.run(call_probe(account, lambda *_: secret, scrubber))
         if outcome.is_error:
             raise _refused(account.connector.title, outcome)
-    vault.keep(account, secret, kind.mode)
+    connected_vault(scrubber, sealed).keep(account, secret, kind.mode, ceiling)
+    saved.forget()
     if earlier is not None:
         _say(f"This replaces the one that was connected on {earlier.connected[:10]}.")
     tried = "proved with a call" if auth.probe and probe else "not tried with a call"
@@ -80,7 +91,7 @@ def _connect(
         _say(line)
 
 
-def _plan(account: Account, keyring: str) -> Iterator[str]:
+def _plan(account: Account, key: str, ceiling: Policy | None) -> Iterator[str]:
     """What is being connected, and where its credential will go."""
     connector, auth = account.connector, account.connector.auth
     assert auth is not None
@@ -97,7 +108,8 @@ def _plan(account: Account, keyring: str) -> Iterator[str]:
     yield f"  connector  {connector.name}, {sources[source.kind]}"
     if account.settings:
         yield f"  settings   {said(account.settings)}"
-    yield f"  kept in    {keyring}, as {connector.name}/{account.name}"
+    yield f"  at most    {f'what the preset {ceiling.name} allows' if ceiling else 'what any preset allows'}"
+    yield f"  sealed     as {connector.name}/{account.name}, in the vault whose key is kept {key}"
 
 
 def _read(prompt: str, from_env: str) -> str:
@@ -106,26 +118,12 @@ def _read(prompt: str, from_env: str) -> str:
         # a key may have been pasted where the name belongs, so the name is not repeated
         text, none = os.environ.get(from_env, ""), "The variable that --from-env names is not set, or empty."
     elif sys.stdin is not None and sys.stdin.isatty():
-        text, none = _ask(prompt), "Nothing was typed."
+        text, none = ask_secret(prompt).reveal(), "Nothing was typed."
     else:
         text, none = sys.stdin.read(_MOST) if sys.stdin is not None else "", "There is nothing on stdin."
     if not text.strip():
         raise UsageError(none, "Give the key at the prompt, on stdin, or with --from-env NAME.")
     return text.strip()
-
-
-def _ask(prompt: str) -> str:
-    fault = ""
-    with warnings.catch_warnings():
-        # where the terminal cannot hide it, getpass would warn and show it
-        warnings.simplefilter("error", getpass.GetPassWarning)
-        try:
-            return getpass.getpass(prompt)
-        except EOFError:
-            return ""
-        except getpass.GetPassWarning:
-            fault = "This terminal would show what is typed."
-    raise UsageError(fault, "Give the key on stdin, or with --from-env NAME.")
 
 
 def _refused(title: str, outcome: Outcome) -> CredentialError:

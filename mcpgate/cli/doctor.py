@@ -17,8 +17,10 @@ from typing import Any, Final, Literal
 from mcpgate import __version__, catalog, paths
 from mcpgate.apps import open_account
 from mcpgate.cli.console import plain, print_json, stdout
-from mcpgate.cli.opening import account_policy, connected_vault, open_accounts, open_vault
+from mcpgate.cli.opening import account_policy
 from mcpgate.cli.probing import probe
+from mcpgate.cli.vault import kept
+from mcpgate.cli.vaults import connected_vault, open_vault, sealed_vault
 from mcpgate.clients.config_file import open_config
 from mcpgate.clients.entry import is_own
 from mcpgate.clients.table import CLIENTS, config_path, is_installed
@@ -26,9 +28,8 @@ from mcpgate.errors import LiveKeyError, MCPGateError
 from mcpgate.secrets import Scrubber
 from mcpgate.values import Account, Connector
 from mcpgate.vault import os_keyring
-from mcpgate.vault.accounts import UNCHOSEN
-from mcpgate.vault.chosen import is_set
-from mcpgate.vault.environment import variable
+from mcpgate.vault.binding import UNCHOSEN
+from mcpgate.vault.environment import is_set, variable
 from mcpgate.vault.kinds import connect_command
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -70,7 +71,7 @@ def _findings(scrubber: Scrubber, *, offline: bool, live: bool) -> Iterator[Find
     if shadowed:
         # nothing can be found by name, so all that follows would be told wrongly
         return
-    yield from _keyring()
+    yield from _vault()
     yield from _credentials(scrubber, offline=offline, live=live)
     yield from _clients()
 
@@ -81,7 +82,7 @@ def _home() -> Iterator[Finding]:
     if not folder.exists():
         yield Finding("home", "ok", f"{folder} does not exist yet, and need not")
         return
-    open_to_others = [path for path in (folder, *sorted(folder.glob("*.json"))) if _is_open(path)]
+    open_to_others = [path for path in (folder, *sorted(folder.glob("*.db*"))) if _is_open(path)]
     for path in open_to_others:
         mode = "go-rwx"
         yield Finding(
@@ -132,37 +133,27 @@ def _account_policy() -> Iterator[Finding]:
         yield Finding("policy", "ok", f"{policy.name} holds for every app, {rules}")
 
 
-def _keyring() -> Iterator[Finding]:
-    found = os_keyring.find_keyring()
-    if found is not None:
-        yield Finding("keyring", "ok", found.name)
-    elif any(row.keyring for row in _rows()):
-        yield Finding(
-            "keyring", "fault", "none can be used here, and accounts are kept in one", _hint_of_keyring()
-        )
-    else:
-        yield Finding("keyring", "note", "none can be used here; keys come from the environment")
-
-
-def _hint_of_keyring() -> str:
+def _vault() -> Iterator[Finding]:
+    """The vault, and whether its master key opens it."""
+    vault = sealed_vault()
     try:
-        connected_vault(Scrubber()).keyring(_rows()[0].connector)
+        record = vault.record()
+        if record is None:
+            found = os_keyring.find_keyring()
+            where = f"connect makes one with the {found.name}" if found else "mcpgate init makes one"
+            yield Finding("vault", "note", f"there is none yet: {where}")
+            return
+        vault.unlock()
     except MCPGateError as error:
-        return error.hint
-    return ""
-
-
-def _rows() -> Any:
-    try:
-        return open_accounts().all()
-    except MCPGateError:
-        return ()
+        yield Finding("vault", "fault", error.message, error.hint)
+        return
+    yield Finding("vault", "ok", f"opens with the master key {kept(record)}")
 
 
 def _credentials(scrubber: Scrubber, *, offline: bool, live: bool) -> Iterator[Finding]:
     """Every account and every variable that is set, tried with the connector's probe."""
     try:
-        rows = open_accounts().all()
+        rows = sealed_vault().all()
     except MCPGateError as error:
         yield Finding("credential", "fault", error.message, error.hint)
         rows = ()
@@ -206,10 +197,10 @@ def _tried(account: Account, about: str, scrubber: Scrubber, *, offline: bool) -
     if about == variable(connector.name):
         mend = f"Set {about} to another key, or unset it."
     try:
-        secret = vault.open(account)
+        vault.check(account)
         if offline or not _has_probe(connector):
             return Finding("credential", "ok", f"{about} is there (not tried)")
-        outcome = asyncio.run(probe(account, lambda _: secret, scrubber))
+        outcome = asyncio.run(probe(account, vault.open, scrubber))
     except LiveKeyError:
         return Finding("credential", "note", f"{about} is a live key, not tried: mcpgate doctor --live")
     except MCPGateError as error:

@@ -16,7 +16,8 @@ from mcpgate import catalog
 from mcpgate.apps import Grant
 from mcpgate.cli.console import plain, print_json, stdout, table
 from mcpgate.cli.entry_words import refuse_secrets, refuse_variables, words_of
-from mcpgate.cli.opening import Options, open_accounts, open_toolset
+from mcpgate.cli.opening import Options, open_toolset
+from mcpgate.cli.vaults import sealed_vault
 from mcpgate.clients.config_file import open_config, save, snippet, with_server, without_server
 from mcpgate.clients.entry import build_entry, is_own, merged
 from mcpgate.clients.table import BY_NAME, CLIENTS, Client, config_path, is_installed
@@ -25,7 +26,7 @@ from mcpgate.secrets import MASK
 from mcpgate.spec.yaml_text import did_you_mean
 from mcpgate.toolset import Toolset
 from mcpgate.values import Json
-from mcpgate.vault.accounts import DEFAULT
+from mcpgate.vault.binding import DEFAULT
 from mcpgate.vault.environment import variable
 from mcpgate.vault.kinds import connect_command
 
@@ -170,7 +171,7 @@ def _key_note(client: Client, grant: Grant, entry: dict[str, Json]) -> str:
     connect = f"connect one: {connect_command(connector, account)}"
     if isinstance(environment, dict) and key in environment:
         return f"{key} stands in that file; to have it out of there, {connect}"
-    row = open_accounts().find(connector.name, account)
+    row = sealed_vault().find(connector.name, account)
     if row is not None:
         fault = row.fault(replace(grant.account, name=account))
         if fault:

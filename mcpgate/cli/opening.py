@@ -11,15 +11,11 @@ from mcpgate import catalog, paths
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.errors import UsageError
 from mcpgate.policy.selectors import fault
-from mcpgate.secrets import Scrubber
 from mcpgate.spec.yaml_text import did_you_mean
 from mcpgate.toolset import Toolset, build_toolset
 from mcpgate.values import Connector, Policy, Selector
-from mcpgate.vault import Vault, os_keyring
-from mcpgate.vault.accounts import DEFAULT, UNCHOSEN, Accounts, check_name, said, source_of
-from mcpgate.vault.chosen import ChosenVault, is_set
-from mcpgate.vault.environment import EnvironmentVault
-from mcpgate.vault.keyring_vault import KeyringVault
+from mcpgate.vault.binding import DEFAULT, UNCHOSEN, Binding, check_name, said, source_of
+from mcpgate.vault.environment import is_set
 from mcpgate.vault.kinds import connect_command
 
 DEFAULT_PRESET = "read-only"
@@ -55,12 +51,14 @@ def open_toolset(options: Options) -> Toolset:
     presets = _presets(options, list(by_name))
     chosen = _accounts(options, list(by_name))
     given = read_settings(options.settings, connectors)
-    settings = {
-        name: given[name] if options.alone else _stored(by_name[name], chosen[name], given[name])
-        for name in by_name
-    }
+    rows = {name: _connected(options, connector, chosen[name]) for name, connector in by_name.items()}
+    settings = {name: _settings(connector, rows[name], given[name]) for name, connector in by_name.items()}
     grants = tuple(
-        Grant(open_account(connector, settings[name], chosen[name], live=options.live), presets[name])
+        Grant(
+            open_account(connector, settings[name], chosen[name], live=options.live),
+            presets[name],
+            _ceiling(rows[name]),
+        )
         for name, connector in by_name.items()
     )
     everywhere = None if options.alone else account_policy(options.files)
@@ -73,22 +71,6 @@ def open_toolset(options: Options) -> Toolset:
             rules=tuple(catalog.load_policy(path, "policy", options.files) for path in options.policies),
         )
     )
-
-
-def open_accounts() -> Accounts:
-    """The index of the accounts that were connected."""
-    return Accounts(paths.home() / "accounts.json")
-
-
-def connected_vault(scrubber: Scrubber) -> KeyringVault:
-    """The vault that `connect` keeps credentials in."""
-    return KeyringVault(open_accounts(), catalog.known_connector, scrubber, os_keyring.find_keyring)
-
-
-def open_vault(scrubber: Scrubber) -> Vault:
-    """The vault of a gateway: credentials that were connected, and those of the environment."""
-    environment = EnvironmentVault(os.environ, catalog.known_connector, scrubber)
-    return ChosenVault(os.environ, open_accounts(), environment, connected_vault(scrubber))
 
 
 def account_policy(files: list[Path] | None = None) -> Policy | None:
@@ -139,12 +121,27 @@ def by_connector(
     return {connector: chosen.get(connector, rest[0] if rest else default) for connector in connectors}
 
 
-def _stored(connector: Connector, account: str, given: dict[str, str]) -> dict[str, str]:
+def _connected(options: Options, connector: Connector, account: str) -> Binding | None:
+    """What the credential is bound to that calls will get, where it is one that was connected."""
+    from mcpgate.cli.vaults import sealed_vault
+
+    from_environment = account == UNCHOSEN and is_set(os.environ, connector.name)
+    if options.alone or options.sandbox or from_environment:
+        return None
+    row = sealed_vault().find(connector.name, account or DEFAULT)
+    return row if row is not None and row.source == source_of(connector) else None
+
+
+def _ceiling(row: Binding | None) -> Policy | None:
+    """The most that a credential may be used for; the vault holds calls against it once more."""
+    from mcpgate.vault.ceiling import ceiling_of
+
+    return ceiling_of(row.ceiling) if row is not None and row.ceiling else None
+
+
+def _settings(connector: Connector, row: Binding | None, given: dict[str, str]) -> dict[str, str]:
     """The settings that an account was connected with; flags may repeat them, and not change them."""
-    if account == UNCHOSEN and is_set(os.environ, connector.name):
-        return given
-    row = open_accounts().find(connector.name, account or DEFAULT)
-    if row is None or row.source != source_of(connector):
+    if row is None:
         return given
     stored = {name: text for name, text in row.settings.items() if name in connector.settings}
     if {**stored, **given} != {**given, **stored}:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mcpgate import __version__, saved
-from mcpgate.cli.opening import Options, open_toolset, open_vault
+from mcpgate.cli.opening import Options, open_toolset
+from mcpgate.cli.vaults import open_vault
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
 from mcpgate.engine.sandbox import sandbox_transport

@@ -11,10 +11,11 @@ from typing import Any, Final
 from mcpgate import catalog, paths
 from mcpgate.cli.asking import ask_secret
 from mcpgate.cli.console import plain, print_json
-from mcpgate.cli.opening import database, sealed_vault
+from mcpgate.cli.vaults import database, sealed_vault
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.secrets import Secret
 from mcpgate.vault import os_keyring
+from mcpgate.vault.environment import variable
 from mcpgate.vault.export import pack, unpack
 from mcpgate.vault.rows import Record
 from mcpgate.vault.sealed_vault import SealedVault
@@ -38,21 +39,24 @@ def set_up(keyring: bool, passphrase: bool, key_file: str, key_env: str) -> None
     print("Next: mcpgate connect CONNECTOR")
 
 
-def ensure_set_up(vault: SealedVault) -> Record:
+def ensure_set_up(vault: SealedVault, connector: str = "") -> Record:
     """The vault's record; where there is none, one with the keyring. Raises `CredentialError` without one."""
     record = vault.record()
     if record is None and os_keyring.find_keyring() is None:
-        raise no_keyring()
+        raise no_keyring(connector)
     return record or vault.set_up("keyring", {})
 
 
-def no_keyring() -> CredentialError:
+def no_keyring(connector: str = "") -> CredentialError:
     """What is said where there is no vault and no keyring: exactly what to type."""
     file = Path(paths.home_folder()) / "master.key"
     hint = "Choose once where the key to the vault is kept:"
-    hint += f"\n  mcpgate init --key-file {file}     a file that only you can read"
-    hint += "\n  mcpgate init --passphrase            asked at each start, or from MCPGATE_PASSPHRASE"
-    hint += "\n  mcpgate init --key-env NAME          a variable with 32 random bytes in base64"
+    hint += f"\n  mcpgate init --key-file {file}\n    a file that only you can read"
+    hint += "\n  mcpgate init --passphrase\n    asked at each start, or from MCPGATE_PASSPHRASE"
+    hint += "\n  mcpgate init --key-env NAME\n    a variable with 32 random bytes in base64"
+    if connector:
+        name = variable(connector)
+        hint += f"\nOr give the key without a vault:\n  read -rs {name} && export {name}"
     if sys.platform not in ("darwin", "win32"):
         hint += f"\nOr get a keyring, and log in again:\n  {os_keyring.INSTALL}"
     return CredentialError("There is no vault yet, and no keyring of this system can be used.", hint)

@@ -76,7 +76,7 @@ def rotate(
 
 @vault_app.command(name="export")
 def export_vault(file: ExportFile) -> None:
-    """Write every credential into one file, sealed under a passphrase: a copy for another machine or a safe."""
+    """Write every credential into one file, sealed under a passphrase: a copy for a safe place."""
     from mcpgate.cli.vault import export_to
 
     export_to(file)

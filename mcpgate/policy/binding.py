@@ -16,7 +16,8 @@ from mcpgate.values import Finding, Policy, Rule, Selector, Tool
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One of the four layers, in order: app (tools switched on), account, preset, rules (the app's own)."""
+    """One of the layers, in order: app (tools switched on), account, ceiling (of its credential), preset,
+    rules (the app's own)."""
 
     name: LayerName
     policies: tuple[Policy, ...]

@@ -16,7 +16,7 @@ _LONGEST_FACT: Final = 400
 def decide(bound: Bound, call: Call) -> Decision:
     """Hold a call against everything bound to its tool; the first finding that denies is the reason."""
     trace = tuple(step if isinstance(step, Finding) else evaluate(step, call) for step in bound)
-    if not any(finding.rule == "preset" and finding.verdict == "allow" for finding in trace):
+    if not any(finding.layer == finding.rule == "preset" and finding.verdict == "allow" for finding in trace):
         nothing = Finding("preset", "preset", "deny", f"no preset allows {call.tool.name}")
         trace = (*trace, nothing)
     for verdict in ("deny", "ask"):

@@ -16,7 +16,7 @@ from mcpgate.policy.templates.template import LooksAt, Template
 from mcpgate.policy.texts import texts
 from mcpgate.values import Finding, Mode, Rule, Tool
 
-LayerName: TypeAlias = Literal["app", "account", "preset", "rules"]
+LayerName: TypeAlias = Literal["app", "account", "ceiling", "preset", "rules"]
 Look: TypeAlias = tuple[Config, list[Any]]
 
 _CLOSED: Final = "and what cannot be decided is denied"

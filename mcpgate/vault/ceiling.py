@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -33,6 +34,11 @@ def document(preset: Policy) -> str:
     if not preset.allow:
         raise UsageError(f"The preset {preset.name} allows nothing, so it is no ceiling.", "Name another.")
     return text
+
+
+def ceiling_of(text: str) -> Policy:
+    """A sealed text as a layer of its own among an app's policies."""
+    return replace(preset_of(text), kind="ceiling")
 
 
 @lru_cache(maxsize=64)

@@ -9,13 +9,8 @@ from mcpgate.secrets import Secret
 from mcpgate.values import Account, Request
 from mcpgate.vault import Vault
 from mcpgate.vault.binding import DEFAULT, UNCHOSEN
-from mcpgate.vault.environment import variable
+from mcpgate.vault.environment import is_set
 from mcpgate.vault.sealed_vault import SealedVault
-
-
-def is_set(environ: Mapping[str, str], connector: str) -> bool:
-    """Whether the environment has a key for a connector."""
-    return bool(environ.get(variable(connector), "").strip())
 
 
 class ChosenVault:

@@ -15,6 +15,11 @@ def variable(connector: str) -> str:
     return f"MCPGATE_{connector.upper()}_KEY"
 
 
+def is_set(environ: Mapping[str, str], connector: str) -> bool:
+    """Whether the environment has a key for a connector."""
+    return bool(environ.get(variable(connector), "").strip())
+
+
 class EnvironmentVault:
     """Opens credentials that lie in environment variables; `known` finds the connector of a name."""
 

@@ -114,7 +114,7 @@ class PassphraseProvider:
         """Nothing is kept."""
 
     def _passphrase(self, *, new: bool) -> Secret:
-        """From the environment, a file that it names, or a person; one that replaces another has its own name."""
+        """From the environment, a file that it names, or a person; a new one has a name of its own."""
         for name in (f"{_NEW}{PASSPHRASE}", PASSPHRASE) if new else (PASSPHRASE,):
             variable = f"MCPGATE_{name}"
             if self.environ.get(variable):

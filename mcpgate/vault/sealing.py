@@ -39,7 +39,7 @@ class MasterKey:
         self.__bytes = key
 
     def derive(self, purpose: str, key_id: str = "") -> bytes:
-        """A key of 32 bytes for one purpose (HKDF, RFC 5869), as it would be under another id if one is said."""
+        """A key of 32 bytes for one purpose (HKDF, RFC 5869), under another id if one is said."""
         info = f"mcpgate {purpose} {key_id or self.id}".encode()
         kdf = HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=info)
         return kdf.derive(self.__bytes)
