@@ -86,7 +86,7 @@ def open_gateway(port: int, rules: int) -> Gateway:
         (read_policy("p.yaml", "\n".join(["policy: p", "guardrails:", *lines]).encode()),) if rules else ()
     )
     grant = Grant(open_account(connector, {}), catalog.load_policy("transact", "preset"))
-    client = Client(lambda account: None)
+    client = Client(lambda *_: None)
     return Gateway(
         build_toolset(App("bench", (grant,), rules=policies)), HTTPBackend(client), MemoryStore(), Scrubber()
     )

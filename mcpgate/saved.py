@@ -29,7 +29,9 @@ def find(words: Sequence[str]) -> dict[str, Any] | None:
             saved = json.loads(file.read())
         listing: dict[str, Any] = saved["listing"]
         same = (
-            all(_digest(path) == digest for path, digest in saved["files"]) and saved["own"] == _own_names()
+            all(_digest(path) == digest for path, digest in saved["files"])
+            and saved["own"] == _own_names()
+            and saved["keys"] == _keys()
         )
         return listing if same and isinstance(listing["tools"], list) else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -40,7 +42,7 @@ def save(words: Sequence[str], files: Iterable[str], listing: dict[str, Any]) ->
     """Keep a listing for the next start; a folder that cannot be written to is no reason to fail."""
     try:
         digests = [[path, _digest(path)] for path in files]
-        saved = {"files": digests, "own": _own_names(), "listing": listing}
+        saved = {"files": digests, "own": _own_names(), "keys": _keys(), "listing": listing}
         text = json.dumps(saved, ensure_ascii=False, separators=(",", ":"))
         paths.write_private(_path(words), text.encode())
     except OSError:
@@ -76,3 +78,9 @@ def _own_names() -> list[str]:
         if os.path.isdir(folder):
             found += [f"{room}/{name}" for name in sorted(os.listdir(folder))]
     return found
+
+
+def _keys() -> list[str]:
+    """The variables that hold keys, by name: such a key has no ceiling, one that was connected may have."""
+    names = (name for name in os.environ if name.startswith("MCPGATE_") and name.endswith("_KEY"))
+    return sorted(name for name in names if os.environ[name].strip())

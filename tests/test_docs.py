@@ -3,7 +3,9 @@
 Conventions of the pages. A YAML block that is a whole file may begin with `# name.yaml`; the commands of its
 page find it under that name. `# name.yaml, with a fault` says that it must not load. A block that is a part
 of a connector is completed here. In `console` blocks `…` stands for anything, and `$ echo $?` shows an exit
-code other than 0. Commands that would need a network or a key are run in the sandbox.
+code other than 0. Commands that would need a network or a key are run in the sandbox. In a `console` block a
+command finds the vault as the ones above it left it; where these set up none, there is one with the accounts
+`stripe/default` and `stripe/shop-eu`. What a person would type stands in the environment.
 """
 
 from __future__ import annotations
@@ -256,13 +258,17 @@ def test_yaml_loads_as_the_page_says(block: Block, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Run:
-    """One command of a page, what it is shown to print (None: nothing is shown), and its exit code."""
+    """One command of a page, what it is shown to print (None: nothing is shown), and its exit code.
+
+    `above` are the commands of its block that come before it and change the vault.
+    """
 
     page: Path
     line: int
     command: str
     shown: str | None
     code: int
+    above: tuple[str, ...] = ()
 
 
 def runs(block: Block) -> Iterator[Run]:
@@ -272,10 +278,14 @@ def runs(block: Block) -> Iterator[Run]:
                 yield Run(block.page, block.line + number, line, None, 0)
         return
     steps = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block.text, re.MULTILINE)
+    above: tuple[str, ...] = ()
     for number, (command, shown) in enumerate(steps):
         following, code = steps[number + 1] if number + 1 < len(steps) else ("", "")
         if command != "echo $?":
-            yield Run(block.page, block.line, command, shown, int(code) if following == "echo $?" else 0)
+            ended = int(code) if following == "echo $?" else 0
+            yield Run(block.page, block.line, command, shown, ended, above)
+        if re.match(r"mcpgate (init|connect|disconnect|vault)\b", command):
+            above += (command,)
 
 
 RUNS = [run for block in all_blocks("sh", "console") for run in runs(block)]
@@ -290,6 +300,32 @@ def perform(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, 
         return done.returncode, done.stdout + done.stderr
     code = main(words)
     return code, "".join(capsys.readouterr())
+
+
+TYPED = ("MCPGATE_PASSPHRASE", "MCPGATE_NEW_PASSPHRASE", "MCPGATE_EXPORT_PASSPHRASE")
+
+
+def as_run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words of a command, with the key on stdin that a person would paste."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("rk_test_1234567890"))
+    return [*words, "--no-probe"] if words[0] == "connect" else words
+
+
+def with_vault(
+    run: Run, words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A keyring, passphrases, and the vault that a command finds."""
+    backend = MemoryBackend()
+    monkeypatch.setattr(
+        "mcpgate.vault.os_keyring.find_keyring", lambda name="": Keyring("Secret Service", backend)
+    )
+    before = [shlex.split(command)[1:] for command in run.above]
+    for name in TYPED if before or words[0] in ("init", "vault") else ():
+        monkeypatch.setenv(name, "a passphrase that is typed")
+    if (*before, words)[0][0] in ("disconnect", "vault", "accounts"):
+        before = [["connect", "stripe"], ["connect", "stripe", "--account", "shop-eu"], *before]
+    for earlier in before:
+        assert perform(as_run(earlier, monkeypatch), capsys)[0] == 0, earlier
 
 
 def matches(shown: str, printed: str) -> bool:
@@ -309,11 +345,8 @@ def test_commands_do_what_is_shown(
     write_files(run.page, folder)
     if words[0] == "call" and not {"--sandbox", "--dry-run"} & set(words):
         words.append("--sandbox")
-    if words[0] == "connect":
-        keyring = Keyring("a keyring", MemoryBackend())
-        monkeypatch.setattr("mcpgate.vault.os_keyring.find_keyring", lambda name="": keyring)
-        monkeypatch.setattr("sys.stdin", io.StringIO("rk_test_1234567890"))
-        words.append("--no-probe")
+    with_vault(run, words, monkeypatch, capsys)
+    words = as_run(words, monkeypatch)
     code, printed = perform(words, capsys)
     assert code == run.code, printed
     assert run.shown is None or matches(run.shown, printed), printed
@@ -367,6 +400,28 @@ def test_refusals_of_a_key_read_as_quoted(
     code, printed = perform(["call", "stripe_get_balance"], capsys)
     assert code == 4
     assert f"```text\n{printed}```" in STRIPE.read_text("utf-8")
+
+
+def test_refusals_of_the_vault_read_as_quoted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guide = (ROOT / "docs" / "guides" / "credentials.md").read_text("utf-8")
+    monkeypatch.setattr("mcpgate.vault.os_keyring.find_keyring", lambda *_: None)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert quoted(perform(["connect", "stripe"], capsys), folder) in guide
+    assert perform(["init", "--key-file", str(folder / "vault.key")], capsys)[0] == 0
+    assert perform(as_run(["connect", "stripe", "--allow", "read-only"], monkeypatch), capsys)[0] == 0
+    call = ["call", "stripe_create_product", "name=Tea", "-p", "full-access"]
+    assert f"{perform(call, capsys)[1]}" in guide
+    (folder / "vault.key").unlink()
+    assert quoted(perform(["call", "stripe_get_balance"], capsys), folder) in guide
+
+
+def quoted(ran: tuple[int, str], folder: Path) -> str:
+    code, printed = ran
+    assert code == 4
+    home, work = str(folder.parent / "home"), str(folder)
+    return f"```text\n{printed.replace(home, '/home/you/.config/mcpgate').replace(work, '/home/you')}```"
 
 
 TILL = """

@@ -29,7 +29,7 @@ EDGES: dict[str, str] = {
     "values": "places",
     "errors": "values",
     "ledger": "values",
-    "store": "activity ledger",
+    "store": "activity errors ledger paths",
     "policy": "json_schema money places values",
     "spec": "errors json_schema places policy values",
     "saved": "__init__ paths",
@@ -37,15 +37,15 @@ EDGES: dict[str, str] = {
     "sandbox": "errors places spec values",
     "clients": "errors paths values",
     "engine": "__init__ errors json_schema places sandbox secrets spec values",
-    "vault": "errors json_schema paths secrets spec values",
+    "vault": "errors json_schema paths policy secrets spec store values",
     "apps": "errors json_schema policy spec values",
     "arguments": "errors policy spec values",
     "toolset": "apps errors json_schema places policy spec values",
     "attack": "json_schema places policy spec values",
     "gateway": "activity arguments engine errors ledger places policy secrets store toolset values",
     "server": "errors values",
-    "cli": "__init__ apps attack catalog clients engine errors gateway json_schema paths places policy sandbox"
-    " saved secrets server spec store toolset values vault",
+    "cli": "__init__ apps attack catalog clients engine errors gateway json_schema paths places policy"
+    " sandbox saved secrets server spec store toolset values vault",
     "__main__": "__init__ cli saved server",
 }
 STATE = {"activity", "ledger", "store"}
@@ -54,7 +54,7 @@ STATE = {"activity", "ledger", "store"}
 PURE = """
 policy spec attack values places errors money json_schema secrets arguments apps toolset sandbox.api
 sandbox.collection sandbox.matching sandbox.nesting sandbox.pages sandbox.replies engine.request
-engine.response engine.encoding
+engine.response engine.encoding vault.binding vault.ceiling vault.kinds
 engine.pages engine.projection engine.hygiene engine.masking server.messages
 """
 IO = """
@@ -151,7 +151,10 @@ def test_who_may_import_it(imported: str, importers: set[str]) -> None:
         ("typer", {"cli"}),
         ("rich", {"cli"}),
         ("mcp", {"cli"}),
-        ("re2", {"json_schema"}),
+        ("re2", {"json_schema", "secrets"}),
+        ("sqlalchemy", {"store", "vault"}),
+        ("cryptography", {"vault"}),
+        ("keyring", {"vault"}),
     ],
 )
 def test_a_library_stays_in_its_room(library: str, rooms: set[str]) -> None:

@@ -25,7 +25,7 @@ from mcpgate.ledger import Reservation
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.store.memory import MemoryStore
 from mcpgate.toolset import build_toolset
-from mcpgate.values import Account, Connector, Outcome
+from mcpgate.values import Account, Connector, Outcome, Request
 from mcpgate.vault.environment import EnvironmentVault
 from tests.policy.shop import EVERYTHING, SHOP, connector, policy
 from tests.scenarios import GOOD_KEY
@@ -70,7 +70,7 @@ class Gate:
     def refund(self, **arguments: Any) -> Outcome:
         return self.call(order="o_1", **arguments)
 
-    def _open(self, account: Account) -> Secret | None:
+    def _open(self, account: Account, request: Request) -> Secret | None:
         self.opened += 1
         return Secret(self._key)
 
@@ -342,12 +342,12 @@ def test_a_log_that_cannot_be_written_denies(api: Loopback, monkeypatch: pytest.
 
 
 def test_a_fault_of_the_vault_says_nothing_of_itself(api: Loopback) -> None:
-    def broken(account: Account) -> Secret:
+    def broken(account: Account, request: Request) -> Secret:
         raise RuntimeError(f"the key is {KEY}")
 
     with Gate(shop(api), LIMITS, open=broken) as gate:
         outcome = gate.refund()
-    assert "failed (mcpgate itself failed (RuntimeError))" in outcome.text
+    assert "failed (The credential could not be opened (RuntimeError))" in outcome.text
     assert KEY not in said(outcome) + repr(gate.store.rows)
 
 

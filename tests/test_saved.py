@@ -45,6 +45,7 @@ CHANGES: dict[str, Callable[[Path, pytest.MonkeyPatch], object]] = {
     "an own file may shadow a shipped one": own_preset,
     "another folder": lambda source, patch: patch.chdir(source.parent / "home"),
     "another home": lambda source, patch: patch.setenv("MCPGATE_HOME", str(source.parent / "other")),
+    "a key in the environment, which has no ceiling": lambda _, patch: patch.setenv("MCPGATE_SHOP_KEY", "k"),
     "another version": lambda _, patch: patch.setattr(saved, "__version__", "0"),
 }
 

@@ -7,7 +7,9 @@ import copy
 import dataclasses
 import json
 import logging
+import marshal
 import pickle
+import time
 import traceback
 from collections.abc import Callable
 from html import escape
@@ -19,6 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from mcpgate.secrets import MASK, Scrubber, Secret
+from mcpgate.vault.sealing import MasterKey
+from tests.hunting import WRITINGS, Hunt
 
 TEXT = "sk_test_p/q+r=s&t\"u\\v'w%x~y"
 SECRET = Secret(TEXT)
@@ -79,12 +83,39 @@ def test_a_traceback_with_every_variable_does_not_show_it() -> None:
         lambda secret: secret + "",
         list,
         bytes,
+        lambda secret: secret.__getstate__(),
+        lambda secret: secret.__reduce_ex__(2),
+        lambda secret: secret.__reduce_ex__(1),
+        lambda secret: marshal.dumps(secret),
+        lambda secret: dataclasses.astuple(Holder(secret)),
     ],
 )
 def test_a_secret_cannot_be_taken_along(take: Callable[[Any], Any]) -> None:
-    with pytest.raises(TypeError) as raised:
+    with pytest.raises((TypeError, ValueError)) as raised:
         take(SECRET)
     assert TEXT not in str(raised.value)
+
+
+KEY = bytes(range(65, 97))
+MASTER = MasterKey("its id", KEY)
+
+
+@pytest.mark.parametrize(
+    "show",
+    [repr, str, ascii, "{}".format, "{!r:>40}".format, lambda key: f"{key}{key!r}", lambda key: "%s" % key],  # noqa: UP031
+)
+def test_a_master_key_never_shows_itself(show: Callable[[MasterKey], str]) -> None:
+    assert MASK in show(MASTER)
+    assert "ABCDEF" not in show(MASTER)
+
+
+@pytest.mark.parametrize(
+    "take", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps, vars, bytes, list, marshal.dumps]
+)
+def test_a_master_key_cannot_be_taken_along(take: Callable[[Any], Any]) -> None:
+    with pytest.raises((TypeError, ValueError)) as raised:
+        take(MASTER)
+    assert "ABCDEF" not in str(raised.value)
 
 
 def test_only_reveal_gives_it() -> None:
@@ -162,7 +193,7 @@ def test_a_secret_that_was_cut_short_is_taken_out_as_well(length: int) -> None:
     """Error pages are cut after so many characters, maybe in the middle of a secret."""
     text = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
     assert scrubber(text).text(f"You sent {text[:length]}") == f"You sent {MASK}"
-    assert scrubber(text).text(f"{text[:length]}… and {text}.") == f"{MASK}… and {MASK}."
+    assert scrubber(text).text(f"{text[:length]}… – {text}.") == f"{MASK}… – {MASK}."
 
 
 def test_a_tree_is_scrubbed_in_keys_and_values() -> None:
@@ -191,3 +222,71 @@ def test_what_is_no_secret_stays() -> None:
 def test_no_secret_is_left_whatever_stands_around_it(text: str, around: str) -> None:
     clean = scrubber(text).text(around + text + around)
     assert text not in clean.replace(MASK, "\0")
+
+
+LONG = "eyJhbGciOi" + "J9kQ3-x_Z7vB.w2LpYt5" * 60
+WRITTEN = ["sk_test_4eC39HqLyjWDarjtT1zdp7dc", TEXT, "p@ss:w0rd/with;more+of=them&%!", LONG]
+
+
+@pytest.mark.parametrize("writing", WRITINGS)
+@pytest.mark.parametrize("text", WRITTEN, ids=range(len(WRITTEN)))
+def test_a_secret_is_known_in_every_writing(text: str, writing: str) -> None:
+    shown = f"before {WRITINGS[writing](text)} !"
+    clean = scrubber("another_secret", text).text(shown)
+    assert MASK in clean
+    assert not Hunt(text).sees(clean)
+    assert clean.startswith("before ")
+    assert clean.endswith(" !")
+
+
+@pytest.mark.parametrize("start", range(1, 10))
+def test_a_secret_whose_beginning_is_missing(start: int) -> None:
+    text = "sk_test_4eC39HqLyjWDarjtT1zdp7dc"
+    clean = scrubber(text).text(f"…{text[start:]} it was")
+    assert clean.endswith(f"{MASK} it was")
+    assert not Hunt(text, skip=start + 11).sees(clean)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"id": "ch_1", "url": "https://a.example/x%2Fy?z=1&amp;q=%D0%9F", "text": "a\tb\n\u00e9"}),
+        "".join(f"&#{ord(char)};" for char in "The quick brown fox jumps over the lazy dog " * 90),
+        "".join(f"%{ord(char):02X}" for char in "The quick brown fox jumps over the lazy dog " * 90),
+        "".join(f"\\u{ord(char):04x}" for char in "The quick brown fox jumps over the lazy dog " * 90),
+        base64.b64encode(bytes(range(256)) * 30).decode(),
+        bytes(range(256)).hex(" "),
+        str(list(range(2000))),
+        "Jeder wackere Bayer vertilgt bequem zwo Pfund Kalbshaxe. Кто сможет, расскажет. " * 50,
+    ],
+)
+def test_what_is_written_alike_and_is_none_stays(text: str) -> None:
+    """A letter that is encoded is one all the same: between two of a secret it parts them."""
+    assert scrubber("the_jumping_over_lazy", "sk_test_4eC39HqLyjWDarjtT1zd").text(text) == text
+
+
+def test_a_secret_over_the_neighbouring_texts_of_a_list() -> None:
+    known = scrubber("abcdefghijklmnopqrstuvwx")
+    assert known.tree({"a": ["x", "abcdefg", "hijklmnop", "qrs"], "b": 1}) == {"a": [MASK], "b": 1}
+    assert known.tree(["abcdefgh", ["ijklmnop"], "y"]) == [MASK]
+    assert known.tree({"abcdefghijk": "lmnopqrst"}) == {MASK: MASK}
+    assert known.text('{"a": ["abcdefg", "hijklmnop"]}') == f'{{"a": ["{MASK}"]}}'
+
+
+def test_a_text_full_of_secrets_is_shown_in_no_word() -> None:
+    known = scrubber("abcdefghijklmnopqrstuvwx")
+    assert known.text("abcdefghijklmno; " * 500) == f"{MASK}; " * 500
+    assert known.text("abcdefghijklmno; " * 5000) == MASK
+
+
+def test_half_a_surrogate_pair_stops_nobody() -> None:
+    known = scrubber("abcdefghijklmnopqrstuvwx")
+    assert known.text("x \ud800 y") == "x \ud800 y"
+    assert known.text("x \ud800 abcdefghijklmnopqrstuvwx").endswith(MASK)
+
+
+@pytest.mark.parametrize("text", ["x<&%=\\ " * 100_000, "%61&#98;\\u0063" * 50_000, "abcdefghijk " * 60_000])
+def test_looking_takes_no_longer_for_what_is_made_to_take_long(text: str) -> None:
+    began = time.perf_counter()
+    scrubber("abcdefghijklmnopqrstuvwx").text(text)
+    assert time.perf_counter() - began < 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from mcpgate import catalog, saved
@@ -26,9 +26,11 @@ _VARIABLE: Final = re.compile(r"MCPGATE_([A-Z][A-Z0-9]*)_KEY")
 
 def show_accounts(*, as_json: bool) -> None:
     """Print every account that was connected and every variable that is set, or the same facts as JSON."""
-    scrubber = Scrubber()
-    vault = sealed_vault()
-    rows = [_connected(row, vault) for row in vault.all()]
+    scrubber, vault = Scrubber(), sealed_vault()
+    connected = vault.all()
+    # asked once: a passphrase is not to be typed for every account
+    locked = _fault(vault.unlock) if connected else None
+    rows = [_connected(row, vault, locked) for row in connected]
     rows += _variables(scrubber)
     rows = scrubber.tree(rows)
     if as_json:
@@ -42,6 +44,8 @@ def show_accounts(*, as_json: bool) -> None:
         for cells in list(zip(*used, strict=True))[1:]:
             shown.add_row(*(plain(cell) or "–" for cell in cells))
         stdout().print(shown)
+        for hint in dict.fromkeys(row["hint"] for row in rows if row["hint"]):
+            print(plain(hint))
 
 
 def disconnect_account(name: str, account: str) -> None:
@@ -51,18 +55,37 @@ def disconnect_account(name: str, account: str) -> None:
         raise NotFoundError(f"There is no account {connector}/{account}.", "See them all: mcpgate accounts")
     saved.forget()
     print(f"Disconnected {connector}/{account}: its key is no longer in the vault.")
+    print("The key itself is still valid: to end that, delete it where it was made.")
     if variable(connector) in os.environ:
         print(f"{variable(connector)} is still set.")
 
 
-def _connected(row: Binding, vault: SealedVault) -> dict[str, Any]:
-    state, says = "sealed", "sealed in the vault"
+def _connected(row: Binding, vault: SealedVault, locked: CredentialError | None) -> dict[str, Any]:
+    fault = locked or _fault(lambda: vault.open(row.connector, row.account))
+    return {
+        **row.facts(),
+        "ceiling": _ceiling(row),
+        "variable": None,
+        "state": "closed" if fault else "sealed",
+        "says": fault.message if fault else "sealed in the vault",
+        "hint": fault.hint if fault else "",
+    }
+
+
+def _ceiling(row: Binding) -> str:
+    """The name of the preset that is a ceiling."""
     try:
-        vault.open(row.connector, row.account)
+        return preset_of(row.ceiling).name if row.ceiling else ""
+    except CredentialError:
+        return "cannot be read"
+
+
+def _fault(step: Callable[[], object]) -> CredentialError | None:
+    try:
+        step()
     except CredentialError as error:
-        state, says = "closed", error.message
-    ceiling = preset_of(row.ceiling).name if row.ceiling else ""
-    return {**row.facts(), "ceiling": ceiling, "variable": None, "state": state, "says": says}
+        return error
+    return None
 
 
 def _variables(scrubber: Scrubber) -> Iterator[dict[str, Any]]:
@@ -78,6 +101,7 @@ def _variables(scrubber: Scrubber) -> Iterator[dict[str, Any]]:
                 "connected": None,
                 "ceiling": "",
                 "variable": name,
+                "hint": "",
             }
 
 

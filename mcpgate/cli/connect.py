@@ -20,8 +20,10 @@ from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.values import Account, Json, Outcome, Policy
 from mcpgate.vault.binding import DEFAULT, Binding, check_name, said
+from mcpgate.vault.ceiling import document, preset_of
 from mcpgate.vault.environment import is_set, variable
 from mcpgate.vault.kinds import judge, of_its_own
+from mcpgate.vault.sealed_vault import SealedVault
 
 _MOST = 64 * 1024
 
@@ -34,7 +36,8 @@ def connect_account(
     if connector.auth is None:
         raise UsageError(f"{connector.title} needs no credential.", f"Run it: mcpgate run {name}")
     ceiling = catalog.load_policy(allow, "preset") if allow else None
-    earlier = sealed_vault().find(connector.name, check_name(account))
+    sealed = sealed_vault()
+    earlier = _earlier(sealed, connector.name, check_name(account))
     if earlier is not None and not earlier.same_kind(connector):
         what = f"{connector.name}/{account} belongs to a connector from elsewhere ({earlier.source})."
         raise UsageError(what, of_its_own(connector))
@@ -44,7 +47,7 @@ def connect_account(
     opened = open_account(connector, {**known, **given}, account, live=True)
     scrubber = Scrubber()
     try:
-        _connect(opened, scrubber, from_env, earlier, ceiling, probe=probe)
+        _connect(opened, sealed, scrubber, from_env, earlier, ceiling, probe=probe)
     except MCPGateError as error:
         # what the API or a keyring said is in it, so the scrubber stands here too
         error.message = plain(scrubber.text(error.message))
@@ -53,8 +56,24 @@ def connect_account(
         raise
 
 
+def _earlier(sealed: SealedVault, connector: str, account: str) -> Binding | None:
+    """What is connected by that name: its settings and its ceiling stay, once its seal has proved them."""
+    if sealed.find(connector, account) is None:
+        return None
+    sealed.unlock()
+    fault = ""
+    try:
+        kept = sealed.open(connector, account)
+        return kept.binding if kept is not None else None
+    except CredentialError as error:
+        fault = error.message
+    _say(f"{fault} Nothing of it is taken over.")
+    return None
+
+
 def _connect(
     account: Account,
+    sealed: SealedVault,
     scrubber: Scrubber,
     from_env: str,
     earlier: Binding | None,
@@ -64,10 +83,15 @@ def _connect(
 ) -> None:
     auth = account.connector.auth
     assert auth is not None
-    sealed = sealed_vault()
     record = ensure_set_up(sealed, account.connector.name)
     sealed.unlock()
-    for line in _plan(account, kept(record), ceiling):
+    stays = ceiling is None and earlier is not None and bool(earlier.ceiling)
+    if stays and earlier is not None:
+        ceiling = preset_of(earlier.ceiling)
+    if ceiling is not None:
+        # before a person is asked for anything
+        document(ceiling, account.connector)
+    for line in _plan(account, kept(record), ceiling, stays=stays):
         _say(line)
     secret = Secret(_read(plain(f"{auth.label} (not shown): "), from_env))
     scrubber.learn(secret.reveal())
@@ -91,7 +115,7 @@ def _connect(
         _say(line)
 
 
-def _plan(account: Account, key: str, ceiling: Policy | None) -> Iterator[str]:
+def _plan(account: Account, key: str, ceiling: Policy | None, *, stays: bool) -> Iterator[str]:
     """What is being connected, and where its credential will go."""
     connector, auth = account.connector, account.connector.auth
     assert auth is not None
@@ -108,8 +132,15 @@ def _plan(account: Account, key: str, ceiling: Policy | None) -> Iterator[str]:
     yield f"  connector  {connector.name}, {sources[source.kind]}"
     if account.settings:
         yield f"  settings   {said(account.settings)}"
-    yield f"  at most    {f'what the preset {ceiling.name} allows' if ceiling else 'what any preset allows'}"
-    yield f"  sealed     as {connector.name}/{account.name}, in the vault whose key is kept {key}"
+    yield f"  at most    {_most(ceiling, stays=stays)}"
+    yield f"  sealed     as {connector.name}/{account.name}, in the vault whose key is {key}"
+
+
+def _most(ceiling: Policy | None, *, stays: bool) -> str:
+    if ceiling is None:
+        return "what a preset allows when it is used (--allow PRESET sets a ceiling)"
+    more = ", as before (--allow PRESET says another)" if stays else ", whatever flags are given later"
+    return f"what the preset {ceiling.name} allows{more}"
 
 
 def _read(prompt: str, from_env: str) -> str:
@@ -140,17 +171,20 @@ def _refused(title: str, outcome: Outcome) -> CredentialError:
 
 def _next(account: Account, mode: str) -> Iterator[str]:
     """What a person may want to know or do now."""
-    connector = account.connector
-    source = connector.source
-    words = [source.path if source.kind == "file" else connector.name]
-    words += ["--account", account.name] if account.name != DEFAULT else []
-    if mode == "live":
-        words.append("--live")
-        yield "It is a live key: real money moves, and it runs only with --live."
+    connector, auth = account.connector, account.connector.auth
     name = variable(connector.name)
+    flags = ["--account", account.name] if account.name != DEFAULT else []
+    if mode == "live":
+        flags.append("--live")
+        yield "It is a live key: real money moves, and it runs only with --live."
     if account.name == DEFAULT and is_set(os.environ, connector.name):
         yield f"{name} is set here and goes first: unset it, or say --account {DEFAULT}."
-    yield f"Next: mcpgate run {shlex.join(words)}"
+    path = connector.source.path if connector.source.kind == "file" else ""
+    if auth is not None and auth.probe:
+        words = ["mcpgate", "call", auth.probe, *(["-c", path] if path else []), *flags]
+        yield f"Try it: {shlex.join(words)}"
+    yield f"Next: mcpgate install CLIENT {shlex.join([path or connector.name, *flags])}"
+    yield "The clients of this machine: mcpgate install --list"
 
 
 def _say(line: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import shlex
@@ -10,40 +9,21 @@ import shutil
 import stat
 import sys
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from mcpgate import __version__, catalog, paths
-from mcpgate.apps import open_account
 from mcpgate.cli.console import plain, print_json, stdout
+from mcpgate.cli.doctor_keys import Finding, vault_and_credentials
 from mcpgate.cli.opening import account_policy
-from mcpgate.cli.probing import probe
-from mcpgate.cli.vault import kept
-from mcpgate.cli.vaults import connected_vault, open_vault, sealed_vault
 from mcpgate.clients.config_file import open_config
 from mcpgate.clients.entry import is_own
 from mcpgate.clients.table import CLIENTS, config_path, is_installed
-from mcpgate.errors import LiveKeyError, MCPGateError
+from mcpgate.errors import MCPGateError
 from mcpgate.secrets import Scrubber
-from mcpgate.values import Account, Connector
-from mcpgate.vault import os_keyring
-from mcpgate.vault.binding import UNCHOSEN
-from mcpgate.vault.environment import is_set, variable
-from mcpgate.vault.kinds import connect_command
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _MARKS: Final = {"ok": ("✓", "green"), "note": ("–", "yellow"), "fault": ("✗", "red")}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at: in order, worth a note, or a fault; `mend` is what a person types."""
-
-    about: str
-    state: Literal["ok", "note", "fault"]
-    says: str
-    mend: str = ""
 
 
 def examine(*, offline: bool, live: bool, as_json: bool) -> int:
@@ -71,8 +51,7 @@ def _findings(scrubber: Scrubber, *, offline: bool, live: bool) -> Iterator[Find
     if shadowed:
         # nothing can be found by name, so all that follows would be told wrongly
         return
-    yield from _vault()
-    yield from _credentials(scrubber, offline=offline, live=live)
+    yield from vault_and_credentials(scrubber, offline=offline, live=live)
     yield from _clients()
 
 
@@ -131,97 +110,6 @@ def _account_policy() -> Iterator[Finding]:
     if policy is not None:
         rules = f"{len(policy.rules)} guardrail{'' if len(policy.rules) == 1 else 's'}"
         yield Finding("policy", "ok", f"{policy.name} holds for every app, {rules}")
-
-
-def _vault() -> Iterator[Finding]:
-    """The vault, and whether its master key opens it."""
-    vault = sealed_vault()
-    try:
-        record = vault.record()
-        if record is None:
-            found = os_keyring.find_keyring()
-            where = f"connect makes one with the {found.name}" if found else "mcpgate init makes one"
-            yield Finding("vault", "note", f"there is none yet: {where}")
-            return
-        vault.unlock()
-    except MCPGateError as error:
-        yield Finding("vault", "fault", error.message, error.hint)
-        return
-    yield Finding("vault", "ok", f"opens with the master key {kept(record)}")
-
-
-def _credentials(scrubber: Scrubber, *, offline: bool, live: bool) -> Iterator[Finding]:
-    """Every account and every variable that is set, tried with the connector's probe."""
-    try:
-        rows = sealed_vault().all()
-    except MCPGateError as error:
-        yield Finding("credential", "fault", error.message, error.hint)
-        rows = ()
-    for row in rows:
-        where = row.source.partition(" ")[2] if row.source.startswith("file") else row.connector
-        about = f"{row.connector}/{row.account}"
-        if row.source.startswith("file"):
-            yield Finding(
-                "credential", "note", f"{about} belongs to a connector given by path: {where[:12]}…"
-            )
-            continue
-        try:
-            connector = catalog.load_connector(row.connector)
-            account = open_account(connector, dict(row.settings), row.account, live=live)
-        except MCPGateError as error:
-            yield Finding("credential", "fault", f"{about}: {error.message}", error.hint)
-            continue
-        yield _tried(account, about, scrubber, offline=offline)
-    for name in catalog.names("connectors"):
-        if is_set(os.environ, name):
-            yield from _variable(name, scrubber, offline=offline, live=live)
-    if not rows and not any(is_set(os.environ, name) for name in catalog.names("connectors")):
-        yield Finding(
-            "credential", "note", "none is connected; without one, --sandbox works: mcpgate connect NAME"
-        )
-
-
-def _variable(name: str, scrubber: Scrubber, *, offline: bool, live: bool) -> Iterator[Finding]:
-    try:
-        account = open_account(catalog.load_connector(name), {}, UNCHOSEN, live=live)
-    except MCPGateError as error:
-        yield Finding("credential", "note", f"{variable(name)} is set, but: {error.message}")
-        return
-    yield _tried(account, variable(name), scrubber, offline=offline)
-
-
-def _tried(account: Account, about: str, scrubber: Scrubber, *, offline: bool) -> Finding:
-    connector = account.connector
-    mend = connect_command(connector, account.name)
-    vault = open_vault(scrubber) if about == variable(connector.name) else connected_vault(scrubber)
-    if about == variable(connector.name):
-        mend = f"Set {about} to another key, or unset it."
-    try:
-        vault.check(account)
-        if offline or not _has_probe(connector):
-            return Finding("credential", "ok", f"{about} is there (not tried)")
-        outcome = asyncio.run(probe(account, vault.open, scrubber))
-    except LiveKeyError:
-        return Finding("credential", "note", f"{about} is a live key, not tried: mcpgate doctor --live")
-    except MCPGateError as error:
-        says = error.message if about in error.message else f"{about}: {error.message}"
-        return Finding("credential", "fault", says, mend)
-    if not outcome.is_error:
-        return Finding(
-            "credential", "ok", f"{about} works: {account.origin} answered {_probe_name(connector)}"
-        )
-    status = (outcome.structured or {}).get("status")
-    if status in (401, 403):
-        return Finding("credential", "fault", f"{about} is refused by {account.origin}: {outcome.text}", mend)
-    return Finding("credential", "fault", f"{about}: {outcome.text}", "Try again when the network is there.")
-
-
-def _has_probe(connector: Connector) -> bool:
-    return connector.auth is not None and bool(connector.auth.probe)
-
-
-def _probe_name(connector: Connector) -> str:
-    return connector.auth.probe if connector.auth is not None else ""
 
 
 def _clients() -> Iterator[Finding]:

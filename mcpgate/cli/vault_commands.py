@@ -16,7 +16,11 @@ vault_app = typer.Typer(
 
 InKeyring = Annotated[bool, typer.Option("--keyring", help="Keep the master key in the system's keyring.")]
 ByPassphrase = Annotated[
-    bool, typer.Option("--passphrase", help="Derive the master key from a passphrase, asked at each start.")
+    bool,
+    typer.Option(
+        "--passphrase",
+        help="Derive it from a passphrase: typed, or in MCPGATE_PASSPHRASE or MCPGATE_PASSPHRASE_FILE.",
+    ),
 ]
 KeyFile = Annotated[
     str,
@@ -27,7 +31,12 @@ KeyFile = Annotated[
     ),
 ]
 KeyEnv = Annotated[
-    str, typer.Option("--key-env", metavar="NAME", help="Take it from this environment variable.")
+    str,
+    typer.Option(
+        "--key-env",
+        metavar="NAME",
+        help="Take it from this environment variable: 32 random bytes in base64.",
+    ),
 ]
 ExportFile = Annotated[str, typer.Argument(metavar="FILE", help="The file of the export.")]
 
@@ -51,7 +60,7 @@ def init(
 def status(as_json: AsJson = False) -> None:
     """Show where the master key is kept, whether it opens the vault, and what lies in it.
 
-    Ends with 0 when it opens, 4 when it does not.
+    Ends with 0 when all of it opens, with 4 when something does not or there is no vault yet.
     """
     from mcpgate.cli.vault import show_status
 
@@ -67,7 +76,8 @@ def rotate(
 ) -> None:
     """Take a new master key, and wrap every credential anew, all or none; also while servers run.
 
-    Without flags a keyring or a passphrase stays what it is and gets a new key.
+    Without flags a keyring or a passphrase stays what it is and gets a new key. A new passphrase is typed, or
+    stands in MCPGATE_NEW_PASSPHRASE or MCPGATE_NEW_PASSPHRASE_FILE.
     """
     from mcpgate.cli.vault import rotate as rotate_key
 
@@ -76,16 +86,22 @@ def rotate(
 
 @vault_app.command(name="export")
 def export_vault(file: ExportFile) -> None:
-    """Write every credential into one file, sealed under a passphrase: a copy for a safe place."""
-    from mcpgate.cli.vault import export_to
+    """Write every credential into one file, sealed under a passphrase: a copy for a safe place.
+
+    The passphrase is asked for, or stands in MCPGATE_EXPORT_PASSPHRASE. The file keeps what each is bound to.
+    """
+    from mcpgate.cli.vault_copies import export_to
 
     export_to(file)
 
 
 @vault_app.command(name="import")
 def import_vault(file: ExportFile) -> None:
-    """Take the credentials of an export into this vault; those of the same account are replaced."""
-    from mcpgate.cli.vault import import_from
+    """Take the credentials of an export into this vault; those of the same account are replaced.
+
+    The passphrase is asked for, or stands in MCPGATE_EXPORT_PASSPHRASE. All are taken in, or none.
+    """
+    from mcpgate.cli.vault_copies import import_from
 
     import_from(file)
 

@@ -23,8 +23,11 @@ def database() -> Database:
 
 
 def sealed_vault() -> SealedVault:
-    """The vault that `connect` seals credentials in; a passphrase is asked for at a terminal only."""
-    at_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    """The vault that `connect` seals credentials in; a passphrase is asked for at a terminal only.
+
+    A server that a client has started speaks its protocol over stdin, which is no terminal then.
+    """
+    at_terminal = sys.stdin is not None and sys.stdin.isatty()
     return SealedVault(
         database(),
         {

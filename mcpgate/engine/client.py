@@ -2,6 +2,9 @@
 
 One per process. It stands on the HTTP library's transport, below its client: no redirects, no cookies, no
 reading of netrc, and nothing of the URL in a log.
+
+The secret ends here: a reply is scrubbed before anyone reads it, and an exception leaves without the frames,
+and so the variables, of the steps that it went through.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ import httpx2
 from mcpgate.engine.auth import authorize, with_header
 from mcpgate.engine.body import CUT_OFF, receive
 from mcpgate.engine.response import read
-from mcpgate.secrets import Secret
+from mcpgate.errors import CredentialError, MCPGateError
+from mcpgate.secrets import Scrubber, Secret
 from mcpgate.spec.connector import is_loopback
 from mcpgate.values import Account, Fate, Reply, Request
 
@@ -39,13 +43,8 @@ _UNSENT: Final = (
     httpx2.ProxyError,
     *_USELESS,
 )
-
-for _name in ("httpx2", "httpcore2"):
-    # they write URLs and headers, which may hold a credential: kept in even if someone turns every logger up
-    _logger = logging.getLogger(_name)
-    _logger.setLevel(logging.WARNING)
-    _logger.propagate = False
-    _logger.addHandler(logging.NullHandler())
+# what ends more than one call; all else that is no Exception is the crash of a library not written in Python
+_STOPS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
 class Client:
@@ -61,6 +60,7 @@ class Client:
         self._transport = transport
         self._proxied: dict[str, httpx2.AsyncBaseTransport] = {}
         self._backoff = backoff
+        self._scrubber = Scrubber()
 
     async def send(self, request: Request, account: Account) -> Reply:
         """Send a request until it is answered, may not be repeated, or its time is up.
@@ -68,8 +68,17 @@ class Client:
         `request.timeout` is seconds for the whole call, retries included. Raises `CredentialError` before
         anything is sent; whatever happens later is a `Reply`.
         """
-        # in a thread: a keyring may be locked, and wait for a person
-        secret = await asyncio.to_thread(self._open_credential, account, request)
+        fault: BaseException
+        try:
+            return await self._send(request, account)
+        except (CredentialError, *_STOPS) as error:
+            fault = _bare(error)
+        except BaseException as error:  # noqa: BLE001  what it says may hold the secret
+            return _failed(request, error, _Attempt(sent=True))
+        raise fault
+
+    async def _send(self, request: Request, account: Account) -> Reply:
+        secret = await self._open(request, account)
         deadline = asyncio.get_running_loop().time() + request.timeout
         unknown = False
         for attempt in range(1, TRIES + 1):
@@ -83,7 +92,8 @@ class Client:
             if pause >= deadline - asyncio.get_running_loop().time():
                 break
             await asyncio.sleep(pause)
-        problem = f"{reply.problem}; it asks to wait {math.ceil(wait)} s" if wait else reply.problem
+        problem = self._scrubber.text(reply.problem)
+        problem += f"; it asks to wait {math.ceil(wait)} s" if wait else ""
         fate = "unknown" if unknown and reply.fate == "failed" else reply.fate
         return dataclasses.replace(reply, problem=problem, fate=fate, attempts=attempt)
 
@@ -92,6 +102,23 @@ class Client:
         for transport in (self._transport, *self._proxied.values()):
             if transport is not None:
                 await transport.aclose()
+
+    async def _open(self, request: Request, account: Account) -> Secret | None:
+        """The credential, of which nothing was sent yet: whatever breaks here is a `CredentialError`."""
+        try:
+            # in a thread: a keyring may be locked, and wait for a person
+            secret = await asyncio.to_thread(self._open_credential, account, request)
+            if secret is not None:
+                self._scrubber.learn(secret.reveal())
+            return secret
+        except (CredentialError, *_STOPS):
+            raise
+        except MCPGateError as error:
+            unsent = CredentialError(error.message, error.hint)
+            unsent.exit_code = error.exit_code
+            raise unsent from None
+        except BaseException as error:  # noqa: BLE001  what it says may hold the secret
+            raise CredentialError(f"The credential could not be opened ({type(error).__name__}).") from None
 
     async def _try(
         self, request: Request, account: Account, secret: Secret | None, deadline: float, attempted: _Attempt
@@ -110,6 +137,10 @@ class Client:
             what = f"the connection to {to} broke" if attempted.sent else f"no connection to {to}"
             again = None if isinstance(error, _USELESS) else 0.0
             return _broken(request, f"{what} ({_why(error)})", attempted), again
+        except _STOPS:
+            raise
+        except BaseException as error:  # noqa: BLE001  what it says may hold the secret
+            return _failed(request, error, attempted), None
 
     async def _exchange(
         self, request: Request, account: Account, secret: Secret | None, attempted: _Attempt
@@ -141,7 +172,8 @@ class Client:
             body, fault = await receive(response)
         finally:
             await response.aclose()
-        status = response.status_code
+        status, body = response.status_code, self._scrubber.body(body)
+        received = self._scrubber.tree(received)
         reply = read(account.connector, request.tool, request, status, received, body)
         if fault and 200 <= status < 300:
             reply = dataclasses.replace(
@@ -156,6 +188,7 @@ class Client:
         if proxy not in self._proxied:
             try:
                 self._proxied[proxy] = httpx2.AsyncHTTPTransport(proxy=proxy or None)
+                _keep_logs_in()
             except (ValueError, OSError, ImportError, httpx2.InvalidURL) as error:
                 what = f"the proxy or the certificates that the environment names: {type(error).__name__}"
                 raise httpx2.UnsupportedProtocol(what) from None
@@ -164,6 +197,20 @@ class Client:
     def _pause(self, attempt: int) -> float:
         longest: float = min(self._backoff * 2 ** (attempt - 1), 5.0)
         return longest * random.uniform(0.5, 1.0)  # noqa: S311  jitter
+
+
+def _keep_logs_in() -> None:
+    """Nothing of the library's loggers is passed on, whoever turns them up: they write URLs and headers.
+
+    They are there once it has made a transport.
+    """
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] in ("httpx2", "httpcore2"):
+            logging.getLogger(name).addFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 class _Attempt:
@@ -187,6 +234,12 @@ class _Attempt:
             self.sent = True
 
 
+def _bare(error: BaseException) -> BaseException:
+    """An exception without where it went through and what it came from."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
+
+
 def _check_address(message: httpx2.Request, url: str, origin: str) -> None:
     """What is sent is the address that was checked; only the origin may be written another way (`:443`)."""
     if str(message.url) != str(httpx2.URL(origin)) + url.removeprefix(origin):
@@ -203,6 +256,10 @@ def _broken(request: Request, problem: str, attempted: _Attempt) -> Reply:
     refused = attempted.status is not None and 300 <= attempted.status < 500
     fate: Fate = "unknown" if attempted.sent and not refused else "failed"
     return Reply(request, fate, attempted.status, {}, None, problem)
+
+
+def _failed(request: Request, error: BaseException, attempted: _Attempt) -> Reply:
+    return _broken(request, f"mcpgate itself failed while sending ({type(error).__name__})", attempted)
 
 
 def _why(error: Exception) -> str:

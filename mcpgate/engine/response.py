@@ -23,6 +23,11 @@ _HINTS: Final = {
     409: "This conflicts with the current state. Read the object before trying again.",
     429: "Too many requests. Wait before trying again.",
 }
+_NOT_SENT: Final = (
+    "Nothing was done. Try again later; if that does not help, ask a person to look at the network."
+)
+_NO_REPLY: Final = "Try again later; if that does not help, ask a person to look at the network."
+_LOOK_FIRST: Final = "Look at what is there before trying again."
 _EXCERPT: Final = 300
 _MOST_SAID: Final = 2000
 
@@ -176,7 +181,7 @@ def _error(connector: Connector, tool: Tool, reply: Reply, mask: tuple[Place, ..
     codes = [found for place in connector.errors.code for found in place.all(reply.body, reply.headers)]
     codes = [_clip(redact(_text(code), hidden)) for code in codes if code not in _EMPTY]
     said = redact(_message(connector, tool, reply), hidden)[:_MOST_SAID]
-    hint = _hint(connector.errors.hints, codes, reply.status)
+    hint = _hint(connector.errors.hints, codes, reply.status) or _silence(tool, reply)
     facts = {
         "error": reply.problem,
         "status": reply.status,
@@ -218,6 +223,15 @@ def _hint(hints: Mapping[str, str], codes: list[str], status: int | None) -> str
         if key in hints:
             return " ".join(hints[key].split())
     return _HINTS.get(status or 0, "")
+
+
+def _silence(tool: Tool, reply: Reply) -> str:
+    """What to do where nothing was answered."""
+    if reply.status is not None:
+        return ""
+    if reply.fate == "failed":
+        return _NOT_SENT
+    return _NO_REPLY if tool.category == "read" else _LOOK_FIRST
 
 
 def _page(

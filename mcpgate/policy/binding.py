@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from mcpgate.policy.call import Call
 from mcpgate.policy.fields import field_names, split_field
@@ -22,6 +22,12 @@ class Layer:
     name: LayerName
     policies: tuple[Policy, ...]
 
+
+# the kinds of policy that deny what they do not allow; others without an allow narrow nothing
+_CLOSED: Final = ("preset", "ceiling")
+_RAISED: Final = (
+    "The key was connected for no more; a person raises that by connecting it again, with --allow."
+)
 
 Bound: TypeAlias = tuple[Finding | BoundRule, ...]
 
@@ -46,17 +52,18 @@ def _bind_policy(tool: Tool, layer: LayerName, policy: Policy) -> Iterator[Findi
 
 def _selected(tool: Tool, layer: LayerName, policy: Policy) -> Finding:
     name = policy.name if policy.kind == "flags" else f"{policy.kind} {policy.name}"
+    reason = _RAISED if policy.kind == "ceiling" else ""
     denied = first_match(policy.deny, tool)
     if denied is not None:
         says = f"{tool.name} is denied by the {name} (deny: {denied.text})"
-        return Finding(layer, policy.kind, "deny", says, source=denied.origin)
-    if policy.allow is None and policy.kind != "preset":
+        return Finding(layer, policy.kind, "deny", says, source=denied.origin, reason=reason)
+    if policy.allow is None and policy.kind not in _CLOSED:
         return Finding(layer, policy.kind, "allow", f"the {name} does not deny {tool.name}")
     allowed = first_match(policy.allow or (), tool)
     if allowed is None:
         what = ", ".join(selector.text for selector in policy.allow or ()) or "nothing"
         says = f"{tool.name} is not among what the {name} allows ({what})"
-        return Finding(layer, policy.kind, "deny", says)
+        return Finding(layer, policy.kind, "deny", says, reason=reason)
     says = f"allowed by the {name} (allow: {allowed.text})"
     return Finding(layer, policy.kind, "allow", says, allowed.origin)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from mcpgate import paths
@@ -17,6 +17,26 @@ from mcpgate.store.tables import METADATA
 
 _BUSY_MS: Final = 5000
 _OWNER_ONLY: Final = 0o600
+_PRAGMAS: Final = (
+    f"busy_timeout={_BUSY_MS}",
+    "journal_mode=WAL",
+    # a commit outlives a power cut: after one, keys are taken out of a keyring and money moves
+    "synchronous=FULL",
+    "fullfsync=ON",
+    "secure_delete=ON",
+    "foreign_keys=ON",
+)
+_FAULTS: Final[Mapping[str, str]] = {
+    "BUSY": "another program holds it",
+    "CANTOPEN": "it cannot be opened",
+    "CORRUPT": "it is damaged",
+    "ERROR": "its tables are not those of this mcpgate",
+    "FULL": "the disk is full",
+    "IOERR": "the disk failed",
+    "NOTADB": "it is no database",
+    "PERM": "it cannot be opened",
+    "READONLY": "it cannot be written to",
+}
 
 
 class Database:
@@ -27,8 +47,19 @@ class Database:
         self._engine: Engine | None = None
 
     def exists(self) -> bool:
-        """Whether there is something to read; looking makes no file."""
-        return "://" in self.address or Path(self.address).exists()
+        """Whether there is something to read; looking makes no file. Raises `StoreError`."""
+        if "://" in self.address:
+            return True
+        fault = ""
+        try:
+            Path(self.address).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            fault = error.strerror or type(error).__name__
+        if fault:
+            raise _cannot_be_used(self.address, fault)
+        return True
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -50,27 +81,34 @@ class Database:
     def _prepared(self) -> Engine:
         if self._engine is None:
             engine = _engine(self.address)
-            with engine.begin() as connection:
-                METADATA.create_all(connection)
+            try:
+                _make_tables(engine)
+            except BaseException:
+                engine.dispose()
+                raise
             self._engine = engine
         return self._engine
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         """What the database library raises holds statements and their values, so none of it is passed on."""
-        kind = ""
+        fault = ""
         try:
             yield
         except SQLAlchemyError as error:
-            kind = type(getattr(error, "orig", None) or error).__name__
-        if kind:
-            hint = "Look at who may read and write it, and whether another program holds it."
-            raise StoreError(f"The database {self.address} could not be used ({kind}).", hint)
+            fault = _fault(error)
+        if fault:
+            try:
+                raise _cannot_be_used(self.address, fault)
+            except StoreError as told:
+                # the `with` is still handling the library's own error, which would hang on to this one
+                told.__context__ = None
+                raise
 
 
 def _engine(address: str) -> Engine:
     if "://" in address:
-        return create_engine(address, hide_parameters=True, pool_pre_ping=True)
+        return _server(address)
     _make_file(Path(address))
     engine = create_engine(f"sqlite:///{address}", hide_parameters=True)
     event.listen(engine, "connect", _set_up)
@@ -78,22 +116,57 @@ def _engine(address: str) -> Engine:
     return engine
 
 
+def _server(address: str) -> Engine:
+    fault = ""
+    try:
+        return create_engine(
+            address, hide_parameters=True, pool_pre_ping=True, isolation_level="SERIALIZABLE"
+        )
+    except ImportError as error:
+        fault = f"{error.name} is not installed"
+    raise _cannot_be_used(address, fault)
+
+
+def _make_tables(engine: Engine) -> None:
+    """Looked for first: whoever only reads does not wait for one that writes."""
+    with engine.connect() as connection:
+        there = set(inspect(connection.execution_options(reading=True)).get_table_names())
+    if not there.issuperset(METADATA.tables):
+        with engine.begin() as connection:
+            METADATA.create_all(connection)
+
+
 def _make_file(path: Path) -> None:
     """Made before SQLite makes it, so that it is never open to others, nor what it writes beside it."""
     fault = ""
     try:
         paths.make_private(os.fspath(path.parent))
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _OWNER_ONLY))
+        # one that is there is not opened: to close it would let go of every lock of this process on it
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _OWNER_ONLY))
+    except FileExistsError:
+        fault = "it is a folder" if path.is_dir() else ""
     except OSError as error:
         fault = error.strerror or type(error).__name__
     if fault:
-        raise StoreError(f"The database {path} cannot be opened: {fault}.", "Check the folder.")
+        raise _cannot_be_used(os.fspath(path), fault)
+
+
+def _cannot_be_used(address: str, fault: str) -> StoreError:
+    shown = make_url(address).render_as_string(hide_password=True) if "://" in address else address
+    hint = "Look at who may read and write it and its folder, and whether another program holds it."
+    return StoreError(f"The database {shown} cannot be used: {fault}.", hint)
+
+
+def _fault(error: SQLAlchemyError) -> str:
+    cause = getattr(error, "orig", None) or error
+    code = str(getattr(cause, "sqlite_errorname", "")).split("_")
+    return _FAULTS.get(code[1] if code[1:] else "", "_".join(code) or type(cause).__name__)
 
 
 def _set_up(connection: Any, record: object) -> None:
     # the driver would begin by itself, and too late: two first starts would block each other
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={_BUSY_MS}", "foreign_keys=ON"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 

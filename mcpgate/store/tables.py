@@ -32,7 +32,6 @@ CREDENTIAL: Final = Table(
     Column("mode", Text, nullable=False),
     Column("ceiling", Text, nullable=False),
     Column("connected", Text, nullable=False),
-    Column("version", Integer, nullable=False),
     Column("key_id", Text, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
     Column("sealed", LargeBinary, nullable=False),

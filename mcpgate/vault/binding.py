@@ -51,7 +51,7 @@ class Binding:
             was, now = self.source.partition(" ")[0], source.partition(" ")[0]
             if was == now == "file":
                 return f"was connected for another version of {account.connector.source.path}"
-            return f"was connected for {_KINDS[was]}, and this is {_KINDS[now]}"
+            return f"was connected for {_KINDS.get(was, 'something else')}, and this is {_KINDS[now]}"
         if self.origins != origins_of(account):
             return f"was connected for {', '.join(self.origins)}, and {title} now sends to {account.origin}"
         if self.settings != dict(account.settings):

@@ -48,6 +48,7 @@ class EnvironmentVault:
             where = f" It is found at {connector.auth.help}." if connector.auth.help else ""
             raise CredentialError(f"There is no credential for {connector.title}.", hint + where)
         self._scrubber.learn(text)
-        kind = judge(text, account, self._known, what=name, another=f"Set {name} to another one.")
+        another = f"A person has to set {name} to another one where mcpgate is started, and start it again."
+        kind = judge(text, account, self._known, what=name, another=another)
         check_mode(account, name, kind.mode)
         return Secret(text)

@@ -24,7 +24,7 @@ def judge(text: str, account: Account, known: Known, *, what: str, another: str)
     """
     if not text.isascii() or not text.isprintable() or " " in text:
         message = f"{what} holds spaces, line ends or characters that no key has."
-        raise CredentialError(message, "Paste it again.")
+        raise CredentialError(message, another)
     connector = account.connector
     namesake = known(connector.name) if connector.source.kind == "file" else None
     kind = _kind(namesake or connector, text, what, another)
@@ -68,7 +68,7 @@ def _kind(connector: Connector, text: str, what: str, another: str) -> Kind:
             return kind
     if kinds and auth is not None:
         message = f"{what} does not look like what {connector.title} calls: {auth.label}."
-        raise CredentialError(message, "Paste it again.")
+        raise CredentialError(message, another)
     return Kind("")
 
 
@@ -81,7 +81,7 @@ def _check_place(known: Connector, account: Account, kind: Kind, what: str) -> N
     if own != here:
         fault = f"sends to {account.origin}: {what} goes only to {own} (a test key to loopback as well)"
     elif _travel(known) != _travel(account.connector):
-        fault = f"sends {what} another way than that one does"
+        fault = "sends the key another way than that one does"
     else:
         return
     raise CredentialError(

@@ -17,6 +17,7 @@ from threading import Thread
 from typing import Any, Final, Protocol, TypeVar
 
 from mcpgate.errors import CredentialError
+from mcpgate.secrets import Secret
 
 SERVICE: Final = "mcpgate"
 _SECONDS: Final = 30.0
@@ -64,15 +65,16 @@ class Keyring:
         self._backend = backend
         self._seconds = seconds
 
-    def get(self, user: str) -> str | None:
+    def get(self, user: str) -> Secret | None:
         """What is kept for a user; raises `CredentialError`, as everything here does."""
-        return self._ask(lambda: self._backend.get_password(SERVICE, user))
+        return self._ask(lambda: _hidden(self._backend.get_password(SERVICE, user)))
 
-    def put(self, user: str, text: str) -> None:
+    def put(self, user: str, text: Secret) -> None:
         """Keep a text, and read it back: some keyrings fail without a word."""
-        self._ask(lambda: self._backend.set_password(SERVICE, user, text))
-        if self.get(user) != text:
-            raise CredentialError(f"The {self.name} did not keep what it was given.")
+        self._ask(lambda: self._backend.set_password(SERVICE, user, text.reveal()))
+        kept = self.get(user)
+        if kept is None or kept.reveal() != text.reveal():
+            raise CredentialError(f"The {self.name} did not keep what it was given.", "See: mcpgate doctor")
 
     def delete(self, user: str) -> bool:
         """Forget what is kept for a user; whether there was anything."""
@@ -82,21 +84,23 @@ class Keyring:
         return True
 
     def _ask(self, question: Callable[[], Found]) -> Found:
-        answer: Future[Found] = Future()
+        answer: Future[tuple[Found] | str] = Future()
 
         def work() -> None:
             try:
-                answer.set_result(question())
-            except BaseException as error:  # noqa: BLE001  it is told in the other thread
-                answer.set_exception(error)
+                answer.set_result((question(),))
+            except BaseException as error:  # noqa: BLE001  backends raise what they like, and may quote the secret
+                answer.set_result(type(error).__name__)
 
         Thread(target=work, daemon=True).start()
+        found: tuple[Found] | str = ""
         try:
-            return answer.result(self._seconds)
-        except Exception as error:  # noqa: BLE001  backends raise what they like, and may quote the secret
-            kind = "" if isinstance(error, TimeoutError) else type(error).__name__
-        # outside of the handler, so that the backend's own error does not hang on to this one
-        raise self._fault(kind)
+            found = answer.result(self._seconds)
+        except TimeoutError:
+            pass
+        if isinstance(found, str):
+            raise self._fault(found)
+        return found[0]
 
     def _fault(self, kind: str) -> CredentialError:
         if not kind:
@@ -107,7 +111,7 @@ class Keyring:
             if self.name == "Secret Service":
                 hint += f" Without a desktop: {UNLOCK}"
             return CredentialError(f"The {self.name} is locked.", hint)
-        return CredentialError(f"The {self.name} failed ({kind}).", "Try again, or see: mcpgate accounts")
+        return CredentialError(f"The {self.name} failed ({kind}).", "Try again, or see: mcpgate doctor")
 
 
 def find_keyring(name: str = "") -> Keyring | None:
@@ -119,6 +123,10 @@ def find_keyring(name: str = "") -> Keyring | None:
         if backend is not None:
             return Keyring(label, backend)
     return None
+
+
+def _hidden(text: str | None) -> Secret | None:
+    return None if text is None else Secret(text)
 
 
 def _find_session_bus() -> None:

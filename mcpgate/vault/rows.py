@@ -1,7 +1,10 @@
 """The rows of the vault: the record of its master key, its credentials, and the manifest that binds them.
 
-The manifest says under the master key which rows there are, so that an old one cannot be put back, and none
-added or taken away, by anyone who has the database and not the key.
+The manifest says under the master key what the record is and which rows there are, so that no old one can be
+put back, and none added, renamed or taken away, by anyone who has the database and not the key. A row gets a
+new id whenever it is sealed, and its seal is bound to that and to all that it says. What is read may have
+been written by anyone, so its types are looked at first; the manifest is made of what was meant to be
+written, not of what is there then.
 """
 
 from __future__ import annotations
@@ -9,22 +12,34 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, Table, delete, insert, select
 
 from mcpgate.errors import CredentialError
 from mcpgate.secrets import Secret
 from mcpgate.store.tables import CREDENTIAL, MASTER_KEY
 from mcpgate.vault.binding import Binding
-from mcpgate.vault.providers import Place
-from mcpgate.vault.sealing import MasterKey, authenticate, check_value, seal
+from mcpgate.vault.providers import PLACES, Place
+from mcpgate.vault.sealing import (
+    BrokenSealError,
+    MasterKey,
+    Sealed,
+    authenticate,
+    check_value,
+    rewrap,
+    seal,
+    unseal,
+)
 
 _FACTS: Final = ("connector", "account", "origins", "source", "settings", "mode", "ceiling", "connected")
+RESTORE: Final = (
+    "Bring the database back from a copy; or move it away, then connect again or import an export: "
+    "mcpgate vault import FILE"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,100 +53,175 @@ class Record:
     manifest: bytes
     made: str
 
-
-def read_record(connection: Connection) -> Record | None:
-    """What is recorded of the master key, None while nothing is."""
-    row = connection.execute(select(MASTER_KEY)).mappings().first()
-    if row is None:
-        return None
-    return Record(
-        row["id"], row["provider"], json.loads(row["place"]), row["check_value"], row["manifest"], row["made"]
-    )
+    def is_of(self, master: MasterKey) -> bool:
+        """Whether a master key is the one that was recorded."""
+        return compare_digest(check_value(master), self.check)
 
 
-def new_record(master: MasterKey, provider: str, place: Place, manifest: bytes) -> Record:
-    """The record of a master key that is new today."""
-    return Record(master.id, provider, dict(place), check_value(master), manifest, _now())
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """A credential as it lies in the database, text for text."""
+
+    id: str
+    connector: str
+    account: str
+    origins: str
+    source: str
+    settings: str
+    mode: str
+    ceiling: str
+    connected: str
+    key_id: str
+    wrapped: bytes
+    sealed: bytes
+
+    def is_of(self, connector: str, account: str) -> bool:
+        """Whether it is the row of an account."""
+        return (self.connector, self.account) == (connector, account)
+
+    def binding(self) -> Binding:
+        """What the credential is bound to; raises `CredentialError`."""
+        texts = {name: getattr(self, name) for name in _FACTS}
+        origins, settings = _json(self.origins, list), _json(self.settings, dict)
+        return Binding(**{**texts, "origins": tuple(origins), "settings": settings})
+
+    def secrets(self, master: MasterKey) -> Mapping[str, Secret]:
+        """The secrets of the credential; raises `CredentialError`."""
+        try:
+            return _read(unseal(master, self._facts(), self._box(master)))
+        except BrokenSealError:
+            pass
+        raise self._broken()
+
+    def rewrapped(self, old: MasterKey, new: MasterKey) -> Row:
+        """The same credential under another master key; raises `CredentialError`."""
+        try:
+            box = rewrap(old, new, self._facts(), self._box(old))
+            return dataclasses.replace(self, key_id=new.id, wrapped=box.wrapped)
+        except BrokenSealError:
+            pass
+        raise self._broken()
+
+    def _facts(self) -> bytes:
+        """What both layers of the seal are bound to."""
+        return json.dumps([getattr(self, name) for name in ("id", *_FACTS)]).encode()
+
+    def _box(self, master: MasterKey) -> Sealed:
+        if self.key_id != master.id:
+            raise BrokenSealError
+        return Sealed(self.wrapped, self.sealed)
+
+    def _broken(self) -> CredentialError:
+        name = f"{self.connector}/{self.account}"
+        hint = f"Connect it again: mcpgate connect {self.connector} --account {self.account}"
+        return CredentialError(f"The credential {name} is not as it was sealed: its row was changed.", hint)
 
 
-def columns(record: Record) -> dict[str, Any]:
-    """A record as the columns of its table."""
-    return {
+def seal_row(master: MasterKey, binding: Binding, secrets: Mapping[str, Secret]) -> Row:
+    """A row of its own for a credential; its id is never used again."""
+    facts = binding.facts()
+    texts = {
+        name: facts[name] if isinstance(facts[name], str) else json.dumps(facts[name], sort_keys=True)
+        for name in _FACTS
+    }
+    row = Row(id=str(uuid.uuid4()), **texts, key_id=master.id, wrapped=b"", sealed=b"")
+    box = seal(master, row._facts(), _document(secrets))
+    return dataclasses.replace(row, wrapped=box.wrapped, sealed=box.sealed)
+
+
+def new_record(master: MasterKey, provider: str, place: Place) -> Record:
+    """The record of a master key that is new today; its manifest is made when it is written."""
+    made = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Record(master.id, provider, dict(place), check_value(master), b"", made)
+
+
+def read(connection: Connection) -> tuple[Record | None, tuple[Row, ...]]:
+    """The record and every credential, nothing of it checked but its types; raises `CredentialError`."""
+    chosen = select(MASTER_KEY).where(MASTER_KEY.c.one == 1)
+    found = connection.execute(chosen).mappings().first()
+    rows = connection.execute(select(CREDENTIAL).order_by(CREDENTIAL.c.id)).mappings()
+    record = None if found is None else _record(_typed(MASTER_KEY, found))
+    return record, tuple(Row(**_typed(CREDENTIAL, row)) for row in rows)
+
+
+def write(connection: Connection, master: MasterKey, record: Record, rows: Iterable[Row]) -> Record:
+    """Put these rows in place of all that there are, under a manifest of them."""
+    kept = list(rows)
+    record = dataclasses.replace(record, manifest=_manifest(master, record, kept))
+    columns = {
+        "one": 1,
         "id": record.id,
         "provider": record.provider,
-        "place": json.dumps(record.place, sort_keys=True),
+        "place": _text(record.place),
         "check_value": record.check,
         "manifest": record.manifest,
         "made": record.made,
     }
+    for table, values in ((MASTER_KEY, [columns]), (CREDENTIAL, [dataclasses.asdict(row) for row in kept])):
+        connection.execute(delete(table))
+        if values:
+            connection.execute(insert(table), values)
+    return record
 
 
-def find_row(connection: Connection, connector: str, account: str) -> RowMapping | None:
-    """The row of an account, None where there is none."""
-    chosen = (CREDENTIAL.c.connector == connector) & (CREDENTIAL.c.account == account)
-    return connection.execute(select(CREDENTIAL).where(chosen)).mappings().first()
+def check(master: MasterKey, record: Record, rows: Iterable[Row]) -> None:
+    """Hold the record and the rows against the manifest; raises `CredentialError`."""
+    if not compare_digest(_manifest(master, record, rows), record.manifest):
+        what = "a row was put back, added, renamed or taken away by something else"
+        raise CredentialError(f"The vault is not as it was left: {what}.", RESTORE)
 
 
-def put(
-    connection: Connection,
-    master: MasterKey,
-    binding: Binding,
-    secrets: Mapping[str, Secret],
-    before: RowMapping | None,
-) -> None:
-    """Seal a credential into a row of its own, in place of the one before."""
-    document = json.dumps({name: secret.reveal() for name, secret in secrets.items()}).encode()
-    facts = {"id": str(uuid.uuid4()), **_texts(binding)}
-    box = seal(master, bound_facts(facts), document)
-    if before is not None:
-        connection.execute(delete(CREDENTIAL).where(CREDENTIAL.c.id == before["id"]))
-    version = 1 if before is None else before["version"] + 1
-    sealed = {"version": version, "key_id": master.id, "wrapped": box.wrapped, "sealed": box.sealed}
-    connection.execute(insert(CREDENTIAL).values({**facts, **sealed}))
+def _manifest(master: MasterKey, record: Record, rows: Iterable[Row]) -> bytes:
+    about = [record.id, record.provider, _text(record.place), record.check.hex(), record.made]
+    names = sorted([row.id, row.connector, row.account] for row in rows)
+    return authenticate(master, "manifest", json.dumps([about, names]).encode())
 
 
-def _texts(binding: Binding) -> dict[str, str]:
-    facts = binding.facts()
-    return {
-        name: facts[name] if isinstance(facts[name], str) else json.dumps(facts[name], sort_keys=True)
-        for name in _FACTS
-    }
+def _typed(table: Table, row: RowMapping) -> dict[str, Any]:
+    """The columns of a row, as they are declared: SQLite keeps any type in any one."""
+    for column in table.columns:
+        if type(row[column.name]) is not column.type.python_type:
+            raise _damaged()
+    return dict(row)
 
 
-def bound_facts(row: RowMapping | Mapping[str, Any]) -> bytes:
-    """The facts of a row that both layers of its seal are bound to."""
-    return json.dumps([row[name] for name in ("id", *_FACTS)]).encode()
-
-
-def binding_of(row: RowMapping | Mapping[str, Any]) -> Binding:
-    """What a credential is bound to, by its row."""
-    texts = {name: row[name] for name in _FACTS}
-    return Binding(
-        **{**texts, "origins": tuple(json.loads(texts["origins"])), "settings": json.loads(texts["settings"])}
+def _record(columns: Mapping[str, Any]) -> Record:
+    place = _json(columns["place"], dict)
+    if PLACES.get(columns["provider"]) not in place:
+        raise _damaged()
+    return Record(
+        columns["id"],
+        columns["provider"],
+        place,
+        columns["check_value"],
+        columns["manifest"],
+        columns["made"],
     )
 
 
-def _manifest(connection: Connection, master: MasterKey) -> bytes:
-    rows = connection.execute(select(CREDENTIAL).order_by(CREDENTIAL.c.id)).mappings()
-    digests = [
-        [row["id"], row["version"], sha256(row["wrapped"] + row["sealed"]).hexdigest()] for row in rows
-    ]
-    return authenticate(master, "manifest", json.dumps(digests).encode())
+def _json(text: str, kind: type[Any]) -> Any:
+    """A list or a mapping of texts; raises `CredentialError`."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    inner = found.values() if isinstance(found, dict) else found
+    if not isinstance(found, kind) or not all(isinstance(each, str) for each in inner):
+        raise _damaged()
+    return found
 
 
-def write_manifest(connection: Connection, master: MasterKey) -> None:
-    """Write down which rows there are now."""
-    connection.execute(update(MASTER_KEY).values(manifest=_manifest(connection, master)))
+def _damaged() -> CredentialError:
+    return CredentialError("The vault is damaged: its rows are not those that mcpgate writes.", RESTORE)
 
 
-def check_manifest(connection: Connection, record: Record, master: MasterKey) -> None:
-    """Hold the rows against the manifest; raises `CredentialError`."""
-    if not compare_digest(_manifest(connection, master), record.manifest):
-        raise CredentialError(
-            "The vault is not as it was left: a row was put back, added or taken away by something else.",
-            "Bring back the database from a copy, or connect the accounts again: mcpgate vault status",
-        )
+def _document(secrets: Mapping[str, Secret]) -> Secret:
+    return Secret(json.dumps({name: secret.reveal() for name, secret in secrets.items()}))
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def _read(document: Secret) -> Mapping[str, Secret]:
+    return {name: Secret(text) for name, text in json.loads(document.reveal()).items()}
+
+
+def _text(place: Place) -> str:
+    return json.dumps(dict(place), sort_keys=True)

@@ -6,39 +6,22 @@ another or put back from an earlier day is refused, and so is everything while t
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hmac import compare_digest
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection
 
-from mcpgate.errors import CredentialError, UsageError
+from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.secrets import Secret
 from mcpgate.store.database import Database
-from mcpgate.store.tables import CREDENTIAL, MASTER_KEY
 from mcpgate.vault.binding import Binding
 from mcpgate.vault.providers import Place, Provider
-from mcpgate.vault.rows import (
-    Record,
-    binding_of,
-    bound_facts,
-    check_manifest,
-    columns,
-    find_row,
-    new_record,
-    put,
-    read_record,
-    write_manifest,
-)
-from mcpgate.vault.sealing import BrokenSealError, MasterKey, Sealed, check_value, rewrap, unseal
+from mcpgate.vault.rows import RESTORE, Record, Row, check, new_record, read, seal_row, write
+from mcpgate.vault.sealing import MasterKey
 
-_SAME: Final = "comparison"
-_INIT: Final = "Set one up: mcpgate init"
-_IMPORT: Final = "Import an export: mcpgate vault import FILE"
 _NOT_THE_VAULTS: Final = {
     "passphrase": "The passphrase is not the vault's.",
     "file": "The key in the key file is not the vault's.",
@@ -47,13 +30,21 @@ _NOT_THE_VAULTS: Final = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A credential as it lies in the vault: what it is bound to, which version it is, and its secrets."""
 
     binding: Binding
-    version: int
+    version: str
     secrets: Mapping[str, Secret]
+
+
+class _State(NamedTuple):
+    """A vault as it was left, and the key to it."""
+
+    record: Record
+    rows: tuple[Row, ...]
+    master: MasterKey
 
 
 class SealedVault:
@@ -68,163 +59,213 @@ class SealedVault:
 
     def record(self) -> Record | None:
         """What is recorded of the master key, None while no vault was set up."""
-        if not self._database.exists():
-            return None
-        with self._database.read() as connection:
-            return read_record(connection)
+        return self._read()[0]
 
     def set_up(self, provider: str, place: Place) -> Record:
         """Make or take a master key and record it; raises `UsageError` where there is one already."""
-        with self._database.write() as connection:
-            known = read_record(connection)
-            if known is not None:
-                hint = "To change where it is kept: mcpgate vault rotate"
-                raise UsageError(f"The vault was set up already, on {known.made[:10]}.", hint)
-            master, place = self._providers[provider].make(str(uuid.uuid4()), place)
-            record = new_record(master, provider, place, b"")
-            connection.execute(insert(MASTER_KEY).values(one=1, **columns(record)))
-            write_manifest(connection, master)
+        _check_none(*self._read())
+        # outside of the transaction: a keyring or a person may take their time
+        master, place = self._providers[provider].make(str(uuid.uuid4()), place)
+        with self._withdrawing(provider, master.id, place), self._database.write() as connection:
+            _check_none(*read(connection))
+            record = write(connection, master, new_record(master, provider, place), ())
         self._master = master
         return record
 
     def unlock(self) -> MasterKey:
-        """The master key that is recorded; raises `CredentialError` for any other, or none."""
-        record = self.record()
-        if record is None:
-            raise CredentialError("There is no vault yet.", _INIT)
-        return self._unlock(record)
+        """The master key that is recorded, to a vault as it was left; raises `CredentialError`."""
+        return self._there().master
 
     def rotate(self, provider: str, place: Place) -> int:
         """Wrap every data key anew under another master key, all in one transaction; gives how many.
 
         Whatever stops it, every credential opens with the old key or with the new one, and all with the same.
+        The old key leaves a keyring only once nothing needs it; so does a new one that was not recorded.
         """
-        with self._database.write() as connection:
-            record = self._recorded(connection)
-            old = self._unlock(record)
-            check_manifest(connection, record, old)
-            new, place = self._providers[provider].make(str(uuid.uuid4()), place)
-            if new.derive(_SAME) == old.derive(_SAME, key_id=new.id):
+        record, _, old = self._there()
+        place = {**record.place, **place} if provider == record.provider else place
+        new, place = self._providers[provider].make(str(uuid.uuid4()), place)
+        with self._withdrawing(provider, new.id, place):
+            if new.same_key(old):
                 raise UsageError("That is the key that the vault has already.", "Name another one.")
-            rows = connection.execute(select(CREDENTIAL)).mappings().all()
-            for row in rows:
-                box = self._opened(row, lambda facts, box: rewrap(old, new, facts, box))
-                changed = {"key_id": new.id, "wrapped": box.wrapped, "version": row["version"] + 1}
-                connection.execute(update(CREDENTIAL).where(CREDENTIAL.c.id == row["id"]).values(changed))
-            connection.execute(update(MASTER_KEY).values(columns(new_record(new, provider, place, b""))))
-            write_manifest(connection, new)
+            with self._database.write() as connection:
+                before, rows, old = self._checked(connection)
+                if before.id != record.id:
+                    raise CredentialError("The vault was rotated meanwhile by another process.", "Try again.")
+                changed = [row.rewrapped(old, new) for row in rows]
+                write(connection, new, new_record(new, provider, place), changed)
         self._master = new
-        # only now: until the transaction was over, the old key was the one that opens
-        self._providers[record.provider].forget(record.id, record.place)
+        self._forget(record)
         return len(rows)
 
     # --- credentials -------------------------------------------------------------------------------------
 
     def all(self) -> tuple[Binding, ...]:
-        """Every credential by what it is bound to, without opening any."""
-        if not self._database.exists():
-            return ()
-        with self._database.read() as connection:
-            rows = connection.execute(select(CREDENTIAL)).mappings().all()
-        return tuple(
-            sorted((binding_of(row) for row in rows), key=lambda each: (each.connector, each.account))
-        )
+        """Every credential by what it is bound to, without opening any and unchecked."""
+        bindings = (row.binding() for row in self._read()[1])
+        return tuple(sorted(bindings, key=lambda each: (each.connector, each.account)))
 
     def find(self, connector: str, account: str) -> Binding | None:
-        """What one credential is bound to, None where there is none."""
-        found = (each for each in self.all() if (each.connector, each.account) == (connector, account))
-        return next(found, None)
+        """What one credential is bound to, unchecked, None where there is none."""
+        row = _find(self._read()[1], connector, account)
+        return None if row is None else row.binding()
 
     def open(self, connector: str, account: str) -> Kept | None:
         """One credential with its secrets, None where there is none; raises `CredentialError`."""
-        if not self._database.exists():
-            return None
-        with self._database.read() as connection:
-            record = read_record(connection)
-            row = find_row(connection, connector, account)
-            if row is None:
-                return None
-            if record is None:
-                raise CredentialError("The vault has lost the record of its master key.", _IMPORT)
-            master = self._unlock(record)
-            check_manifest(connection, record, master)
-        document = self._opened(row, lambda facts, box: unseal(master, facts, box))
-        secrets = {name: Secret(text) for name, text in json.loads(document).items()}
-        return Kept(binding_of(row), row["version"], secrets)
+        state = self._state()
+        row = None if state is None else _find(state.rows, connector, account)
+        return None if state is None or row is None else _kept(row, state.master)
 
     def opened(self) -> Iterator[Kept]:
-        """Every credential with its secrets, for an export; raises `CredentialError`."""
-        for binding in self.all():
-            kept = self.open(binding.connector, binding.account)
-            if kept is not None:
-                yield kept
+        """Every credential of one moment with its secrets, for an export; raises `CredentialError`."""
+        state = self._state()
+        if state is not None:
+            for row in sorted(state.rows, key=lambda each: (each.connector, each.account)):
+                yield _kept(row, state.master)
 
-    def keep(self, binding: Binding, secrets: Mapping[str, Secret], *, version: int | None = None) -> None:
+    def keep(self, binding: Binding, secrets: Mapping[str, Secret], *, version: str | None = None) -> None:
         """Seal a credential, in place of the one of that account; with `version`, only of that one.
 
-        Raises `CredentialError` where another process has changed it in between.
+        Raises `CredentialError` where another process has changed it in between; a rotation does not.
         """
-        with self._changing() as (connection, master):
-            before = find_row(connection, binding.connector, binding.account)
-            if version is not None and (before is None or before["version"] != version):
+        with self._changing() as (master, rows):
+            before = _find(rows, binding.connector, binding.account)
+            if version is not None and (before is None or before.id != version):
                 what = f"The credential of {binding.connector}/{binding.account} was changed meanwhile."
                 raise CredentialError(what, "Try again.")
-            put(connection, master, binding, secrets, before)
+            _replace(master, rows, binding, secrets)
 
     def keep_all(self, credentials: Iterable[tuple[Binding, Mapping[str, Secret]]]) -> None:
         """Seal many credentials, all or none."""
-        with self._changing() as (connection, master):
+        with self._changing() as (master, rows):
             for binding, secrets in credentials:
-                before = find_row(connection, binding.connector, binding.account)
-                put(connection, master, binding, secrets, before)
+                _replace(master, rows, binding, secrets)
 
     def remove(self, connector: str, account: str) -> bool:
         """Forget a credential; whether there was one."""
         if self.find(connector, account) is None:
             return False
-        with self._changing() as (connection, _):
-            row = find_row(connection, connector, account)
+        with self._changing() as (_, rows):
+            row = _find(rows, connector, account)
             if row is not None:
-                connection.execute(delete(CREDENTIAL).where(CREDENTIAL.c.id == row["id"]))
+                rows.remove(row)
         return row is not None
 
     @contextmanager
-    def _changing(self) -> Iterator[tuple[Connection, MasterKey]]:
+    def _changing(self) -> Iterator[tuple[MasterKey, list[Row]]]:
         """A transaction over rows that are as they were left, and are written down as they are left."""
+        self.unlock()  # here a keyring or a person may take their time, and nobody waits for it
         with self._database.write() as connection:
-            record = self._recorded(connection)
-            master = self._unlock(record)
-            check_manifest(connection, record, master)
-            yield connection, master
-            write_manifest(connection, master)
+            record, rows, master = self._checked(connection)
+            left = list(rows)
+            yield master, left
+            write(connection, master, record, left)
 
-    def _recorded(self, connection: Connection) -> Record:
-        record = read_record(connection)
-        if record is None:
-            raise CredentialError("There is no vault yet.", _INIT)
-        return record
+    # --- what every step stands on -----------------------------------------------------------------------
+
+    def _read(self) -> tuple[Record | None, tuple[Row, ...]]:
+        if not self._database.exists():
+            return None, ()
+        with self._database.read() as connection:
+            return read(connection)
+
+    def _there(self) -> _State:
+        state = self._state()
+        if state is None:
+            raise _no_vault()
+        return state
+
+    def _state(self) -> _State | None:
+        """A vault as it was left, of one moment, and its key; None where none was set up."""
+        while True:
+            record, rows = self._read()
+            if record is None and not rows:
+                return None
+            record = _recorded(record)
+            try:
+                master = self._unlock(record)
+            except CredentialError:
+                # the old key may be gone because another process has just rotated
+                now = self.record()
+                if now is None or now.id == record.id:
+                    raise
+                continue
+            check(master, record, rows)
+            return _State(record, rows, master)
+
+    def _checked(self, connection: Connection) -> _State:
+        """The same inside of a transaction, in which nobody else rotates."""
+        found, rows = read(connection)
+        record = _recorded(found)
+        master = self._unlock(record)
+        check(master, record, rows)
+        return _State(record, rows, master)
 
     def _unlock(self, record: Record) -> MasterKey:
         """The recorded key, asked of its provider once; after a rotation elsewhere, once more."""
         if self._master is None or self._master.id != record.id:
-            provider = self._providers.get(record.provider)
-            if provider is None:
-                hint = "Is this an older mcpgate?"
-                raise CredentialError(f"This mcpgate knows no keeper of keys called {record.provider}.", hint)
-            master = provider.load(record.id, record.place)
-            if not compare_digest(check_value(master), record.check):
+            master = self._providers[record.provider].load(record.id, record.place)
+            if not record.is_of(master):
                 hint = "Nothing was opened, and nothing was changed."
                 raise CredentialError(_NOT_THE_VAULTS[record.provider], hint)
             self._master = master
         return self._master
 
-    @staticmethod
-    def _opened(row: RowMapping | Mapping[str, Any], use: Callable[[bytes, Sealed], Any]) -> Any:
-        """What `use` makes of a row's box; raises `CredentialError` for one that is not as it was sealed."""
+    @contextmanager
+    def _withdrawing(self, provider: str, key_id: str, place: Place) -> Iterator[None]:
+        """A new key that was not recorded after all opens nothing, and does not stay in a keyring."""
         try:
-            return use(bound_facts(row), Sealed(row["wrapped"], row["sealed"]))
-        except BrokenSealError:
-            pass
-        name = f"{row['connector']}/{row['account']}"
-        hint = f"Connect it again: mcpgate connect {row['connector']} --account {row['account']}"
-        raise CredentialError(f"The credential {name} is not as it was sealed: its row was changed.", hint)
+            yield
+        except BaseException:
+            try:
+                record = self.record()
+                if record is None or record.id != key_id:
+                    self._providers[provider].forget(key_id, place)
+            except MCPGateError:
+                pass  # it opens nothing, and what went wrong before is what counts
+            raise
+
+    def _forget(self, record: Record) -> None:
+        """Only after the transaction: until then the old key was the one that opens."""
+        fault = ""
+        try:
+            self._providers[record.provider].forget(record.id, record.place)
+        except CredentialError as error:
+            fault = error.message
+        if fault:
+            raise CredentialError(
+                f"The vault was rotated, but its old master key is still where it was kept. {fault}",
+                f"It opens only old copies of the database. Its entry: mcpgate, master key {record.id}",
+            )
+
+
+def _no_vault() -> CredentialError:
+    return CredentialError("There is no vault yet.", "Set one up: mcpgate init")
+
+
+def _recorded(record: Record | None) -> Record:
+    if record is None:
+        raise CredentialError("The vault has lost the record of its master key.", RESTORE)
+    return record
+
+
+def _check_none(record: Record | None, rows: tuple[Row, ...]) -> None:
+    """No vault is set up over another; raises `UsageError`, or `CredentialError` over what is left of one."""
+    if record is not None:
+        hint = "To change where it is kept: mcpgate vault rotate"
+        raise UsageError(f"The vault was set up already, on {record.made[:10]}.", hint)
+    if rows:
+        _recorded(record)
+
+
+def _find(rows: Iterable[Row], connector: str, account: str) -> Row | None:
+    return next((row for row in rows if row.is_of(connector, account)), None)
+
+
+def _kept(row: Row, master: MasterKey) -> Kept:
+    return Kept(row.binding(), row.id, row.secrets(master))
+
+
+def _replace(master: MasterKey, rows: list[Row], binding: Binding, secrets: Mapping[str, Secret]) -> None:
+    rows[:] = [row for row in rows if not row.is_of(binding.connector, binding.account)]
+    rows.append(seal_row(master, binding, secrets))

@@ -1,13 +1,14 @@
 """Envelope encryption: a data key for each credential, wrapped by the master key. AES-256-GCM throughout.
 
 Both layers are bound to the facts of their row by associated data, so a row that was changed, cut short or
-put in another's place does not open.
+put in another's place does not open. Nothing here raises from where a key or a document lies in a variable.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from hmac import compare_digest
 from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from mcpgate.secrets import MASK
+from mcpgate.secrets import MASK, Secret
 
 KEY_BYTES: Final = 32
 # NIST SP 800-38D: 96 bits, and random ones only for as many messages as one key will ever see here
@@ -44,6 +45,10 @@ class MasterKey:
         kdf = HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=info)
         return kdf.derive(self.__bytes)
 
+    def same_key(self, other: MasterKey) -> bool:
+        """Whether another one has the same bytes, whatever its id."""
+        return compare_digest(self.derive("comparison"), other.derive("comparison", self.id))
+
     def __repr__(self) -> str:
         return MASK
 
@@ -64,20 +69,26 @@ class Sealed:
     sealed: bytes
 
 
-def seal(master: MasterKey, facts: bytes, document: bytes) -> Sealed:
+def seal(master: MasterKey, facts: bytes, document: Secret) -> Sealed:
     """Seal a document under a data key of its own, bound to the facts of its row."""
     data_key = AESGCM.generate_key(KEY_BYTES * 8)
-    return Sealed(_wrap(master, facts, data_key), _encrypt(data_key, facts, document))
+    return Sealed(_wrap(master, facts, data_key), _encrypt(data_key, facts, document.reveal().encode()))
 
 
-def unseal(master: MasterKey, facts: bytes, box: Sealed) -> bytes:
+def unseal(master: MasterKey, facts: bytes, box: Sealed) -> Secret:
     """The document; raises `BrokenSealError`."""
-    return _decrypt(_unwrap(master, facts, box.wrapped), facts, box.sealed)
+    document = _unsealed(master, facts, box)
+    if document is None:
+        raise BrokenSealError
+    return document
 
 
 def rewrap(old: MasterKey, new: MasterKey, facts: bytes, box: Sealed) -> Sealed:
     """The same document under the same data key, which another master key wraps; raises `BrokenSealError`."""
-    return Sealed(_wrap(new, facts, _unwrap(old, facts, box.wrapped)), box.sealed)
+    rewrapped = _rewrapped(old, new, facts, box)
+    if rewrapped is None:
+        raise BrokenSealError
+    return rewrapped
 
 
 def check_value(master: MasterKey) -> bytes:
@@ -92,12 +103,27 @@ def authenticate(master: MasterKey, purpose: str, text: bytes) -> bytes:
     return mac.finalize()
 
 
+def _unsealed(master: MasterKey, facts: bytes, box: Sealed) -> Secret | None:
+    data_key = _unwrap(master, facts, box.wrapped)
+    document = None if data_key is None else _decrypt(data_key, facts, box.sealed)
+    return None if document is None else Secret(document.decode())
+
+
+def _rewrapped(old: MasterKey, new: MasterKey, facts: bytes, box: Sealed) -> Sealed | None:
+    data_key = _unwrap(old, facts, box.wrapped)
+    # what does not open is not carried over as if it did
+    if data_key is None or _decrypt(data_key, facts, box.sealed) is None:
+        return None
+    return Sealed(_wrap(new, facts, data_key), box.sealed)
+
+
 def _wrap(master: MasterKey, facts: bytes, data_key: bytes) -> bytes:
     return _encrypt(master.derive("wrap"), facts + master.id.encode(), data_key)
 
 
-def _unwrap(master: MasterKey, facts: bytes, wrapped: bytes) -> bytes:
-    return _decrypt(master.derive("wrap"), facts + master.id.encode(), wrapped)
+def _unwrap(master: MasterKey, facts: bytes, wrapped: bytes) -> bytes | None:
+    data_key = _decrypt(master.derive("wrap"), facts + master.id.encode(), wrapped)
+    return data_key if data_key is not None and len(data_key) == KEY_BYTES else None
 
 
 def _encrypt(key: bytes, facts: bytes, text: bytes) -> bytes:
@@ -105,8 +131,8 @@ def _encrypt(key: bytes, facts: bytes, text: bytes) -> bytes:
     return nonce + AESGCM(key).encrypt(nonce, text, facts)
 
 
-def _decrypt(key: bytes, facts: bytes, text: bytes) -> bytes:
+def _decrypt(key: bytes, facts: bytes, text: bytes) -> bytes | None:
     try:
         return AESGCM(key).decrypt(text[:_NONCE_BYTES], text[_NONCE_BYTES:], facts)
     except (InvalidTag, ValueError):
-        raise BrokenSealError from None
+        return None

@@ -1,13 +1,11 @@
-"""`mcpgate connect`, `accounts` and `disconnect`, and the commands that use what was connected."""
+"""`mcpgate connect`, and the commands that use what was connected."""
 
 from __future__ import annotations
 
 import base64
 import getpass
-import io
 import json
-import os
-import subprocess
+import sqlite3
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mcpgate.vault.os_keyring import Keyring
-from tests.cli.conftest import Ran
+from tests.cli.conftest import KEY, Ran, kept, leaks
 from tests.standins.connectors import pointed_at
 from tests.standins.keyring import MemoryBackend
 from tests.standins.loopback import LOST, Captured, Loopback, Reply
@@ -24,7 +21,6 @@ from tests.standins.loopback import LOST, Captured, Loopback, Reply
 Run = Callable[..., Ran]
 Start = Callable[..., Loopback]
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "credentials.md"
-KEY = "sk_test_CanaryCanaryCanary"
 LIVE = "sk_live_" + "Canary" * 3
 OTHER = "rk_test_other"
 BALANCE = Reply.json({"object": "balance", "available": [], "pending": [], "livemode": False})
@@ -47,45 +43,6 @@ tools:
 """
 
 
-@pytest.fixture
-def keyring(monkeypatch: pytest.MonkeyPatch) -> MemoryBackend:
-    backend = MemoryBackend()
-
-    def find(name: str = "") -> Keyring | None:
-        return Keyring("Test keyring", backend) if name in ("", "Test keyring") else None
-
-    monkeypatch.setattr("mcpgate.vault.os_keyring.find_keyring", find)
-    return backend
-
-
-@pytest.fixture
-def give(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a text on stdin."""
-    return lambda text: monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-
-
-@pytest.fixture
-def connect(mcpgate: Run, keyring: MemoryBackend, give: Callable[[str], None]) -> Run:
-    def run(*words: str, key: str = KEY) -> Ran:
-        give(f"{key}\n")
-        return mcpgate("connect", *words)
-
-    return run
-
-
-def kept(backend: MemoryBackend) -> dict[str, str]:
-    """The secret of each account."""
-    return {user: json.loads(text)["secrets"]["secret"] for (_, user), text in backend.kept.items()}
-
-
-def leaks(home: Path, *ran: Ran, key: str = KEY) -> list[str]:
-    """Every place that shows the key or an encoding of it."""
-    texts = {path.name: path.read_text() for path in home.rglob("*") if path.is_file()}
-    texts |= {f"{number} {each.code}": each.out + each.err for number, each in enumerate(ran)}
-    forms = (key, key[:16], key[-12:], base64.b64encode(key.encode()).decode()[:16])
-    return [name for name, text in texts.items() if any(form in text for form in forms)]
-
-
 def authorization(request: Captured) -> str:
     return request.headers["authorization"]
 
@@ -105,10 +62,12 @@ def test_from_the_key_to_a_call_and_away_again(
         "found at   https://dashboard.stripe.com/apikeys",
         f"goes to    {server.url}, and nowhere else",
         f"connector  stripe, the file {file}, sha256 ",
-        "kept in    Test keyring, as stripe/default",
+        "at most    what a preset allows when it is used (--allow PRESET sets a ceiling)",
+        "sealed     as stripe/default, in the vault whose key is in the Test keyring",
         "Trying it with stripe_get_balance …",
         "Connected stripe/default: a test key, proved with a call.",
-        f"Next: mcpgate run {file}\n",
+        f"Try it: mcpgate call stripe_get_balance -c {file}\n",
+        f"Next: mcpgate install CLIENT {file}\n",
     ):
         assert says in connected.out
     called = mcpgate("call", "stripe_get_balance", "-c", file)
@@ -119,14 +78,15 @@ def test_from_the_key_to_a_call_and_away_again(
         "stripe",
         "default",
         "test",
-        "kept",
+        "sealed",
     )
     assert row["origins"] == [server.url]
     gone = mcpgate("disconnect", file)
-    assert (gone.code, gone.out) == (
-        0, "Disconnected stripe/default: its key is no longer in the keyring.\n",
+    assert (gone.code, gone.out.splitlines()[0]) == (
+        0, "Disconnected stripe/default: its key is no longer in the vault.",
     )  # fmt: skip
-    assert keyring.kept == {}
+    assert "The key itself is still valid" in gone.out
+    assert kept() == {}
     assert "There is no credential for Stripe." in mcpgate("call", "stripe_get_balance", "-c", file).out
     again = mcpgate("disconnect", "stripe")
     assert (again.code, again.err.splitlines()[0]) == (3, "There is no account stripe/default.")
@@ -144,7 +104,8 @@ def test_a_live_key_is_connected_with_its_caution_and_runs_only_with_live(
         "Caution: This key can do everything in your live account.",
         "Connected stripe/shop: a live key, not tried with a call.",
         "It is a live key: real money moves, and it runs only with --live.",
-        "Next: mcpgate run stripe --account shop --live\n",
+        "Try it: mcpgate call stripe_get_balance --account shop --live\n",
+        "Next: mcpgate install CLIENT stripe --account shop --live\n",
     ):
         assert says in ran.out
     called = mcpgate("call", "stripe_get_balance", "--account", "shop")
@@ -158,53 +119,15 @@ def test_the_key_may_come_from_a_variable(
 ) -> None:
     monkeypatch.setenv("MY_KEY", f" {KEY}\n")
     assert mcpgate("connect", "stripe", "--from-env", "MY_KEY", "--no-probe").code == 0
-    assert kept(keyring) == {"stripe/default": KEY}
+    assert kept() == {"stripe/default": KEY}
 
 
-TERMINAL = """
-import sys
-from mcpgate.vault import os_keyring
-from tests.standins.keyring import MemoryBackend
-keyring = os_keyring.Keyring("Test keyring", MemoryBackend())
-os_keyring.find_keyring = lambda name="": keyring
-from mcpgate.__main__ import main
-sys.exit(main(["connect", "stripe", "--no-probe"]))
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
-def test_on_a_terminal_it_asks_and_shows_nothing_of_what_is_typed(home: Path) -> None:
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", TERMINAL],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        cwd=Path(__file__).parents[2],
-    )
-    os.close(theirs)
-    seen = ""
-    try:
-        while "(not shown): " not in seen:
-            seen += os.read(ours, 4096).decode()
-        os.write(ours, f"{KEY}\n".encode())
-        while True:
-            try:
-                more = os.read(ours, 4096).decode()
-            except OSError:  # the other end is closed
-                break
-            if not more:
-                break
-            seen += more
-        assert process.wait(30) == 0, seen
-    finally:
-        process.kill()
-        process.wait()
-        os.close(ours)
-    assert "Secret or restricted key (not shown): " in seen
-    assert "Connected stripe/default: a test key" in seen
-    assert "Canary" not in seen
+def test_on_a_terminal_it_asks_and_shows_nothing_of_what_is_typed(typed: Run) -> None:
+    ran = typed("connect", "stripe", "--no-probe", answers=(KEY,), keyring=True)
+    assert ran.code == 0, ran.out
+    assert "Secret or restricted key (not shown): " in ran.out
+    assert "Connected stripe/default: a test key" in ran.out
+    assert "Canary" not in ran.out
 
 
 def test_a_terminal_that_would_show_the_key_is_not_asked(
@@ -219,14 +142,14 @@ def test_a_terminal_that_would_show_the_key_is_not_asked(
     monkeypatch.setattr(getpass, "getpass", shown)
     ran = mcpgate("connect", "stripe", "--no-probe")
     assert (ran.code, ran.err.splitlines()[0]) == (2, "This terminal would show what is typed.")
-    assert keyring.kept == {}
+    assert kept() == {}
 
 
 def test_connecting_again_replaces_and_says_so(connect: Run, keyring: MemoryBackend) -> None:
     assert "replaces" not in connect("stripe", "--no-probe", key=OTHER).out
     ran = connect("stripe", "--no-probe")
     assert "This replaces the one that was connected on 20" in ran.out
-    assert kept(keyring) == {"stripe/default": KEY}
+    assert kept() == {"stripe/default": KEY}
 
 
 def test_a_variable_that_goes_first_is_told(connect: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,8 +217,7 @@ def test_what_cannot_be_kept_is_refused_with_the_reason(
     assert says in ran.err
     assert "Traceback" not in ran.err
     assert "Canary" not in ran.out + ran.err
-    assert keyring.kept == {}
-    assert not (home / "accounts.json").exists()
+    assert kept() == {}
 
 
 def echo(status: int) -> Callable[[Captured], Reply]:
@@ -346,7 +268,7 @@ def test_a_key_that_is_not_proved_is_not_kept(
     assert hint in ran.err
     assert "\x1b" not in ran.out + ran.err
     assert leaks(home, ran) == []
-    assert kept(keyring) == ({"stripe/default": OTHER} if earlier else {})
+    assert kept() == ({"stripe/default": OTHER} if earlier else {})
 
 
 @pytest.mark.parametrize("step", ["get", "set"])
@@ -360,7 +282,8 @@ def test_a_keyring_that_fails_loudly_gives_nothing_away(
     ran = connect("stripe", "--no-probe")
     assert (ran.code, ran.err.splitlines()[0]) == (4, "The Test keyring failed (RuntimeError).")
     assert leaks(home, ran) == []
-    assert not (home / "accounts.json").exists()
+    del keyring.on[step]
+    assert kept() == {}
 
 
 def test_a_fault_of_mcpgate_itself_gives_nothing_away(
@@ -369,21 +292,43 @@ def test_a_fault_of_mcpgate_itself_gives_nothing_away(
     def fail(*_: object, **__: object) -> object:
         raise ValueError(f"cannot handle {KEY}")
 
-    monkeypatch.setattr("mcpgate.vault.keyring_vault.json.dumps", fail)
+    monkeypatch.setattr("mcpgate.vault.connected.origins_of", fail)
     ran = connect("stripe", "--no-probe")
     assert ran.code == 70
     assert leaks(home, ran) == []
 
 
+@pytest.mark.usefixtures("headless")
 def test_without_a_keyring_nothing_is_asked_and_what_to_type_is_said(
-    mcpgate: Run, give: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    connect: Run, mcpgate: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcpgate.vault.os_keyring.find_keyring", lambda *_: None)
-    give(KEY)
-    ran = mcpgate("connect", "stripe")
+    ran = connect("stripe")
     assert (ran.code, ran.out) == (4, "")
+    assert sys.stdin.read() == f"{KEY}\n"
+    assert not home.exists()
+    monkeypatch.setenv("MCPGATE_PASSPHRASE", "correct horse battery")
+    monkeypatch.setenv("MCPGATE_VAULT", base64.b64encode(bytes(range(32))).decode())
+    typed = [line.split() for line in ran.err.splitlines() if line.startswith("  mcpgate init")]
+    assert [words[2] for words in typed] == ["--key-file", "--passphrase", "--key-env"]
+    for words in typed:
+        # what it says is typed as it stands, and then it works
+        assert mcpgate(*words[1:]).code == 0
+        assert connect("stripe", "--no-probe").code == 0
+        assert kept() == {"stripe/default": KEY}
+        (home / "mcpgate.db").unlink()
     assert "read -rs MCPGATE_STRIPE_KEY && export MCPGATE_STRIPE_KEY" in ran.err
-    assert sys.stdin.read() == KEY
+
+
+@pytest.mark.usefixtures("headless")
+def test_a_vault_that_does_not_open_is_told_before_the_key_is_asked_for(
+    connect: Run, mcpgate: Run, tmp_path: Path
+) -> None:
+    mcpgate("init", "--key-file", str(tmp_path / "key"))
+    (tmp_path / "key").unlink()
+    ran = connect("stripe", "--no-probe")
+    assert (ran.code, ran.out) == (4, "")
+    assert f"The key file {tmp_path}/key cannot be read: " in ran.err
+    assert sys.stdin.read() == f"{KEY}\n"
 
 
 def test_an_account_of_a_connector_from_elsewhere_is_not_replaced(
@@ -396,7 +341,69 @@ def test_an_account_of_a_connector_from_elsewhere_is_not_replaced(
     assert "stripe/default belongs to a connector from elsewhere (shipped stripe)." in ran.err
     assert f"mcpgate connect {file} --account NAME" in ran.err
     assert connect(file, "--no-probe", "--account", "here", key=OTHER).code == 0
-    assert kept(keyring) == {"stripe/default": KEY, "stripe/here": OTHER}
+    assert kept() == {"stripe/default": KEY, "stripe/here": OTHER}
+
+
+# --- the ceiling -----------------------------------------------------------------------------------------
+
+
+def test_a_ceiling_stays_until_another_is_said(connect: Run, mcpgate: Run, keyring: MemoryBackend) -> None:
+    create = ("call", "stripe_create_customer", "name=Jenny", "-p", "full-access", "--dry-run")
+    ran = connect("stripe", "--no-probe", "--allow", "read-only")
+    assert "at most    what the preset read-only allows, whatever flags are given later" in ran.out
+    refused = mcpgate(*create)
+    assert refused.code == 5
+    assert "Denied by ceiling: " in refused.out
+    assert "8 of 15 tools listed" in mcpgate("tools", "stripe", "-p", "full-access").out
+    # a key that is rolled is pasted without a thought of the ceiling
+    again = connect("stripe", "--no-probe", key=OTHER)
+    assert "at most    what the preset read-only allows, as before (--allow PRESET says another)" in again.out
+    assert mcpgate(*create).code == 5
+    raised = connect("stripe", "--no-probe", "--allow", "transact")
+    assert "at most    what the preset transact allows" in raised.out
+    assert mcpgate(*create).code == 0
+    (row,) = json.loads(mcpgate("accounts", "--json").out)
+    assert row["ceiling"] == "transact"
+
+
+@pytest.mark.parametrize(
+    ("preset", "code"),
+    [("allow: [stripe_get_nothing]", 2), ("allow: [read]\nguardrails: [{for: read, no_such: 1}]", 3)],
+)
+def test_what_is_no_ceiling_is_told_before_the_key_is_asked_for(
+    preset: str, code: int, connect: Run, keyring: MemoryBackend, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.yaml").write_text(f"preset: mine\n{preset}\n")
+    ran = connect("stripe", "--no-probe", "--allow", str(tmp_path / "mine.yaml"))
+    assert ran.code == code, ran.err
+    assert sys.stdin.read() == f"{KEY}\n"
+    assert kept() == {}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("ceiling", '{"preset": "all", "allow": ["read", "write", "delete"]}'),
+        ("settings", '{"site": "evil"}'),
+    ],
+)
+def test_what_was_changed_in_the_database_is_not_taken_over(
+    column: str, value: str, connect: Run, mcpgate: Run, keyring: MemoryBackend, tmp_path: Path, home: Path
+) -> None:
+    file = tmp_path / "desk.yaml"
+    file.write_text(DESK)
+    words = (str(file), "--setting", "site=acme", "--allow", "read-only")
+    assert connect(*words).code == 0
+    with sqlite3.connect(home / "mcpgate.db") as database:
+        database.execute(f"UPDATE credential SET {column} = ?", (value,))
+    database.close()
+    ran = connect(str(file))
+    assert "is not as it was sealed: its row was changed. Nothing of it is taken over." in ran.out
+    assert "evil" not in ran.out
+    # what it was connected with has to be said again, and then all is well
+    assert "desk needs the setting 'site'." in ran.err
+    assert connect(*words).code == 0
+    assert kept() == {"desk/default": KEY}
 
 
 # --- using what was connected ----------------------------------------------------------------------------
@@ -519,95 +526,9 @@ def test_a_locked_keyring_is_told_to_the_agent_in_a_line(
 
     keyring.on["get"] = locked
     ran = mcpgate("call", "stripe_get_balance")
-    assert (ran.code, ran.out) == (
-        4,
-        "The Test keyring is locked. A person has to unlock it, then try again.\n",
-    )
+    assert (ran.code, ran.out.count("\n")) == (4, 1)
+    assert ran.out.endswith("The Test keyring is locked. A person has to unlock it, then try again.\n")
     assert leaks(home, ran) == []
-
-
-# --- accounts and disconnect -----------------------------------------------------------------------------
-
-
-def test_accounts_shows_where_each_is_and_whether_it_still_is(
-    connect: Run,
-    mcpgate: Run,
-    keyring: MemoryBackend,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    home: Path,
-) -> None:
-    assert mcpgate("accounts").out == "No account is connected. Connect one: mcpgate connect CONNECTOR\n"
-    file = tmp_path / "desk.yaml"
-    file.write_text(DESK)
-    connect("stripe", "--no-probe", key=LIVE)
-    connect(str(file), "--setting", "site=acme", "--account", "work", key="desk-Canary")
-    del keyring.kept["mcpgate", "desk/work"]
-    monkeypatch.setenv("MCPGATE_STRIPE_KEY", KEY)
-    monkeypatch.setenv("MCPGATE_LATER_KEY", "later-CanaryCanary")
-    shown, listed = mcpgate("accounts"), mcpgate("accounts", "--json")
-    rows = {(row["connector"], row["account"]): row for row in json.loads(listed.out)}
-    states = {key: (row["state"], row["mode"], row["variable"]) for key, row in rows.items()}
-    assert states == {
-        ("desk", "work"): ("gone", "", None),
-        ("stripe", "default"): ("kept", "live", None),
-        ("stripe", None): ("set", "test", "MCPGATE_STRIPE_KEY"),
-        ("later", None): ("set", "", "MCPGATE_LATER_KEY"),
-    }
-    assert rows["desk", "work"]["settings"] == {"site": "acme", "team": "all"}
-    lines = {line.split()[0]: line for line in shown.out.splitlines() if line.strip()}
-    assert "gone from Test keyring" in lines["desk/work"]
-    assert "https://acme.desk.example" in lines["desk/work"]
-    assert "live" in lines["stripe/default"]
-    assert "in MCPGATE_STRIPE_KEY, goes first" in lines["stripe"]
-    assert "Canary" not in shown.out + listed.out
-    assert leaks(home, shown, listed) == []
-
-
-@pytest.mark.parametrize(
-    ("variable", "state"), [("pk_test_CanaryCanary", "refused"), ("CanaryCanary", "refused"), (" ", None)]
-)
-def test_accounts_judges_a_variable_without_showing_it(
-    variable: str, state: str | None, mcpgate: Run, keyring: MemoryBackend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MCPGATE_STRIPE_KEY", variable)
-    ran = mcpgate("accounts", "--json")
-    assert [row["state"] for row in json.loads(ran.out)] == ([state] if state else [])
-    assert "Canary" not in ran.out
-
-
-def test_accounts_says_of_a_keyring_that_it_cannot_be_asked(
-    connect: Run, mcpgate: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect("stripe", "--no-probe")
-    monkeypatch.setattr("mcpgate.vault.os_keyring.find_keyring", lambda *_: None)
-    (row,) = json.loads(mcpgate("accounts", "--json").out)
-    assert row["state"] == "unreachable"
-    ran = mcpgate("disconnect", "stripe")
-    assert ran.code == 4
-    assert "stripe/default is in the Test keyring, which cannot be reached from here." in ran.err
-    assert len(json.loads(mcpgate("accounts", "--json").out)) == 1
-
-
-def test_disconnect_takes_one_account_and_tells_of_the_variable(
-    connect: Run, mcpgate: Run, keyring: MemoryBackend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect("stripe", "--no-probe")
-    connect("stripe", "--account", "work", "--no-probe", key=OTHER)
-    monkeypatch.setenv("MCPGATE_STRIPE_KEY", KEY)
-    ran = mcpgate("disconnect", "stripe", "--account", "work")
-    assert (ran.code, kept(keyring)) == (0, {"stripe/default": KEY})
-    assert "MCPGATE_STRIPE_KEY is still set." in ran.out
-
-
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [("nowhere", 3), ("stripe --account work", 3), ("./nowhere.yaml", 3), ("stripe --account A", 2)],
-)
-def test_disconnecting_what_is_not_there_is_told(
-    words: str, code: int, mcpgate: Run, keyring: MemoryBackend
-) -> None:
-    assert mcpgate("disconnect", *words.split()).code == code
 
 
 def test_the_guide_names_every_command_and_flag() -> None:

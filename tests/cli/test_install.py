@@ -7,7 +7,6 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,14 @@ from mcp import Client, StdioServerParameters
 
 from mcpgate.cli import commands
 from mcpgate.cli.entry_words import words_of
-from mcpgate.cli.opening import Options, open_accounts, open_toolset
+from mcpgate.cli.opening import Options, open_toolset
+from mcpgate.cli.vaults import sealed_vault
 from mcpgate.clients.table import BY_NAME, CLIENTS
-from mcpgate.vault.accounts import Binding
-from tests.cli.conftest import Ran
+from mcpgate.secrets import Secret
+from mcpgate.vault.binding import Binding
+from tests.cli.conftest import Run
+from tests.standins.keyring import MemoryBackend
 
-Run = Callable[..., Ran]
 NAMES = list(BY_NAME)
 SCRIPT = str(Path(sys.executable).with_name("mcpgate"))
 FILES = {
@@ -386,11 +387,21 @@ def test_it_only_shows_without_write(person: Path, mcpgate: Run) -> None:
     ],
 )  # fmt: skip
 def test_whether_a_key_is_there(
-    mode: str, flags: tuple[str, ...], change: dict[str, Any], says: str, person: Path, mcpgate: Run
+    mode: str,
+    flags: tuple[str, ...],
+    change: dict[str, Any],
+    says: str,
+    person: Path,
+    mcpgate: Run,
+    keyring: MemoryBackend,
 ) -> None:
     origins = ("https://api.stripe.com",)
-    row = Binding("stripe", "default", origins, "shipped stripe", {}, mode, "2026-11-22T00:00:00Z", "keyring")
-    open_accounts().put(dataclasses.replace(row, **change))
+    row = Binding("stripe", "default", origins, "shipped stripe", {}, mode, "2026-11-22T00:00:00Z")
+    vault = sealed_vault()
+    vault.set_up("keyring", {})
+    vault.keep(dataclasses.replace(row, **change), {"secret": Secret("rk_test_1234567890")})
+    # what is noted is read from the row alone: the key is not opened for that
+    keyring.kept.clear()
     assert says in mcpgate("install", "cursor", "stripe", *flags).out
 
 

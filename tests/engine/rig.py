@@ -89,7 +89,7 @@ class Rig:
         """Run something in the rig's loop."""
         return self._runner.run(coroutine)
 
-    def _open(self, account: Account) -> Secret | None:
+    def _open(self, account: Account, request: Request) -> Secret | None:
         self.opened += 1
         return Secret(self._secret) if self._secret else None
 

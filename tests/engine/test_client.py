@@ -248,7 +248,7 @@ def test_a_wait_that_says_nothing_is_ours_to_choose(scripted: Start, after: str)
 
 
 def test_the_pause_grows_and_varies() -> None:
-    client = Client(lambda account: None, backoff=0.5)
+    client = Client(lambda *_: None, backoff=0.5)
     first, second = ([client._pause(attempt) for _ in range(50)] for attempt in (1, 2))
     assert all(0.25 <= pause <= 0.5 for pause in first)
     assert all(0.5 <= pause <= 1 for pause in second)

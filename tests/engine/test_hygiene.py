@@ -154,7 +154,7 @@ def test_what_does_not_show_hides_no_secret(status: int, scripted: Callable[...,
 def test_a_denial_shows_all_that_it_says(said: str) -> None:
     """A rule quotes what it looked at, which may stem from the API."""
     toolset = build_toolset(guarded("{ for: write, allow_values: { field: note, values: [good] } }"))
-    gateway = Gateway(toolset, HTTPBackend(Client(lambda _: None)), MemoryStore(), Scrubber())
+    gateway = Gateway(toolset, HTTPBackend(Client(lambda *_: None)), MemoryStore(), Scrubber())
     outcome = asyncio.run(gateway.call("shop_create_order", {"note": said}))
     assert (outcome.structured or {})["value"] == visible_text(said)
     for text in (outcome.text, *_texts(outcome.structured)):

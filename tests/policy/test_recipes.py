@@ -76,7 +76,7 @@ def listed(tools: Toolset) -> list[str]:
 
 def plan(tools: Toolset, name: str, arguments: Mapping[str, Any]) -> Plan:
     """Steps 1 to 5: what would be sent, or a refusal."""
-    gateway = Gateway(tools, HTTPBackend(Client(lambda account: None)), MemoryStore(), Scrubber())
+    gateway = Gateway(tools, HTTPBackend(Client(lambda *_: None)), MemoryStore(), Scrubber())
     return gateway.plan(tools.find(name), dict(arguments))
 
 

@@ -10,6 +10,7 @@ from mcpgate.secrets import Scrubber, Secret
 from mcpgate.spec.connector import read_connector
 from mcpgate.values import Connector, Source
 from mcpgate.vault.environment import EnvironmentVault, variable
+from tests.vault.connected import asking
 
 BEARER = """
 auth:
@@ -44,7 +45,8 @@ def opened(
     environ = {} if text is None else {"MCPGATE_PAY_KEY": text}
     vault = EnvironmentVault(environ, lambda name: known if name == "pay" else None, scrubber)
     try:
-        secret = vault.open(open_account(of, {}, live=live))
+        wanted = open_account(of, {}, live=live)
+        secret = vault.open(wanted, asking(wanted, "pay_get_balance"))
     except CredentialError as error:
         said = f"{error.message} {error.hint}"
         assert "Canary" not in said
@@ -155,4 +157,4 @@ def test_the_variable_is_the_connectors_own() -> None:
         {"MCPGATE_PAY2_KEY": TEST_KEY, "MCPGATE_KEY": TEST_KEY}, lambda name: None, Scrubber()
     )
     with pytest.raises(CredentialError, match="no credential for Pay"):
-        vault.open(open_account(SHIPPED, {}))
+        vault.check(open_account(SHIPPED, {}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import socket
@@ -17,9 +18,11 @@ from keyring.backend import KeyringBackend
 from keyring.errors import InitError, KeyringLocked
 
 from mcpgate.errors import CredentialError
+from mcpgate.secrets import Secret
 from mcpgate.vault import os_keyring
 from mcpgate.vault.os_keyring import Keyring, find_keyring
 from tests.standins.keyring import MemoryBackend
+from tests.vault.vaults import told_in_full
 
 CANARY = "sk_test_canarycanarycanary"
 PLAINTEXT = """
@@ -157,15 +160,17 @@ def test_keyring_is_imported_only_when_it_is_looked_for() -> None:
 def test_what_is_put_is_got_until_it_is_deleted(backend: MemoryBackend) -> None:
     keyring = Keyring("Test keyring", backend)
     assert keyring.get("shop/default") is None
-    keyring.put("shop/default", "text")
-    assert keyring.get("shop/default") == "text"
+    keyring.put("shop/default", Secret("text"))
+    kept = keyring.get("shop/default")
+    assert kept is not None
+    assert kept.reveal() == "text"
     assert backend.kept == {("mcpgate", "shop/default"): "text"}
     assert keyring.delete("shop/default")
     assert not keyring.delete("shop/default")
     assert backend.kept == {}
 
 
-def failing(error: Exception) -> Callable[[object], object]:
+def failing(error: BaseException) -> Callable[[object], object]:
     def fail(_: object) -> object:
         raise error
 
@@ -178,24 +183,28 @@ def failing(error: Exception) -> Callable[[object], object]:
         (KeyringLocked(CANARY), "The Test keyring is locked."),
         (InitError(CANARY), "The Test keyring is locked."),
         (RuntimeError(CANARY), "The Test keyring failed (RuntimeError)."),
+        (TimeoutError(CANARY), "The Test keyring failed (TimeoutError)."),
+        # what a library written in Rust raises when it fails for good
+        (type("PanicException", (BaseException,), {})(CANARY), "The Test keyring failed (PanicException)."),
         (OSError(1783, CANARY), "The Test keyring failed (OSError)."),
     ],
 )
 @pytest.mark.parametrize("step", ["get", "set", "delete"])
 def test_a_keyring_that_fails_is_told_without_its_own_words(  # row 13
-    error: Exception, says: str, step: str, backend: MemoryBackend
+    error: BaseException, says: str, step: str, backend: MemoryBackend
 ) -> None:
     keyring = Keyring("Test keyring", backend)
-    keyring.put("shop/default", CANARY)
+    keyring.put("shop/default", Secret(CANARY))
     backend.on[step] = failing(error)
-    act = {"get": keyring.get, "set": lambda user: keyring.put(user, CANARY), "delete": keyring.delete}[step]
+    put = functools.partial(keyring.put, text=Secret(CANARY))
+    steps: dict[str, Callable[[str], object]] = {"get": keyring.get, "set": put, "delete": keyring.delete}
     with pytest.raises(CredentialError) as caught:
-        act("shop/default")
+        steps[step]("shop/default")
     assert caught.value.message == says
     # nor do they hang on to it for a log to find
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
-    assert CANARY not in caught.value.message + caught.value.hint
+    assert CANARY not in told_in_full(caught.value)
 
 
 def test_the_way_to_unlock_a_secret_service_is_told(backend: MemoryBackend) -> None:
@@ -217,4 +226,4 @@ def test_a_keyring_that_waits_for_ever_is_not_waited_for(backend: MemoryBackend)
 def test_a_keyring_that_forgets_without_a_word_is_found_out(backend: MemoryBackend) -> None:
     backend.forgets = True
     with pytest.raises(CredentialError, match="did not keep what it was given"):
-        Keyring("Test keyring", backend).put("shop/default", CANARY)
+        Keyring("Test keyring", backend).put("shop/default", Secret(CANARY))

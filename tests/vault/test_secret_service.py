@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -47,6 +48,13 @@ connection = secretstorage.dbus_init()
 secretstorage.get_default_collection(connection).lock()
 connection.close()
 """
+ITEMS = """
+import json, secretstorage
+connection = secretstorage.dbus_init()
+items = secretstorage.search_items(connection, {"service": "mcpgate"})
+print(json.dumps({item.get_attributes()["username"]: item.get_secret().decode() for item in items}))
+connection.close()
+"""
 OWNED = """
 import sys
 from jeepney.bus_messages import message_bus
@@ -85,6 +93,12 @@ class Session:
     def mcpgate(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run mcpgate to its end."""
         return self.run(sys.executable, "-m", "mcpgate", *words, given=given)
+
+    def kept(self) -> dict[str, str]:
+        """What mcpgate has in the keyring, as any other program of this session reads it."""
+        done = self.run(sys.executable, "-c", ITEMS)
+        kept: dict[str, str] = json.loads(done.stdout)
+        return kept
 
     def accounts(self) -> list[dict[str, Any]]:
         """What `mcpgate accounts` knows."""
@@ -142,14 +156,18 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
             yield found
 
 
-def test_a_key_is_kept_used_locked_unlocked_and_removed(
+def test_a_key_is_kept_used_rotated_locked_unlocked_and_removed(
     session: Session, capture: Loopback, tmp_path: Path
 ) -> None:
     file = str(pointed_at(capture.url, tmp_path))
     call = ("call", "stripe_get_balance", "-c", file)
     connected = session.mcpgate("connect", file, given=f"{KEY}\n")
     assert connected.returncode == 0, connected.stderr
-    assert "kept in    Secret Service, as stripe/default" in connected.stdout
+    assert "in the vault whose key is in the Secret Service" in connected.stdout
+    # nobody had to hear of `init`: the master key is in the keyring, and the credential is not
+    ((entry, master),) = session.kept().items()
+    assert entry.startswith("master key ")
+    assert len(base64.b64decode(master)) == 32
     called = session.mcpgate(*call)
     assert called.returncode == 0, called.stdout
     assert [request.headers["authorization"] for request in capture.requests] == [f"Bearer {KEY}"] * 2
@@ -159,17 +177,33 @@ def test_a_key_is_kept_used_locked_unlocked_and_removed(
     assert answers[2].get("isError", False) is False, served.stdout
     assert capture.requests[2].headers["authorization"] == f"Bearer {KEY}"
 
+    rotated = session.mcpgate("vault", "rotate")
+    assert rotated.returncode == 0, rotated.stderr
+    ((other, another),) = session.kept().items()
+    assert other != entry
+    assert another != master
+    assert session.mcpgate(*call).returncode == 0
+
     assert session.run(sys.executable, "-c", LOCK).returncode == 0
     locked = session.mcpgate(*call)
+    assert locked.returncode == 4
     assert "The Secret Service is locked. A person has to unlock it" in locked.stdout
     (row,) = session.accounts()
-    assert (row["state"], row["says"]) == ("unreachable", "The Secret Service is locked.")
-    again = session.mcpgate("connect", file, "--no-probe", given="sk_test_other\n")
-    assert (again.returncode, again.stderr.splitlines()[0]) == (4, "The Secret Service is locked.")
+    assert (row["state"], row["says"]) == ("closed", "The Secret Service is locked.")
+    refused = [
+        session.mcpgate("connect", file, "--no-probe", given="sk_test_other\n"),
+        session.mcpgate("vault", "rotate"),
+        session.mcpgate("vault", "rotate", "--key-file", str(tmp_path / "new.key")),
+        session.mcpgate("disconnect", "stripe"),
+    ]
+    for each in refused:
+        assert (each.returncode, each.stderr.splitlines()[0]) == (4, "The Secret Service is locked.")
+    assert not (tmp_path / "new.key").exists()
 
     # what a person is told to type, as they would
     assert session.run("bash", "-c", UNLOCK, given=f"{PASSWORD}\n").returncode == 0
-    assert session.accounts()[0]["state"] == "kept"
+    assert session.accounts()[0]["state"] == "sealed"
+    assert session.kept() == {other: another}
     again = session.mcpgate("connect", file, "--no-probe", given="sk_test_other\n")
     assert "This replaces the one" in again.stdout
     assert session.mcpgate(*call).returncode == 0
@@ -179,16 +213,37 @@ def test_a_key_is_kept_used_locked_unlocked_and_removed(
     assert gone.returncode == 0, gone.stderr
     assert session.accounts() == []
     assert session.mcpgate("disconnect", "stripe").returncode == 3
-    everything = [connected, called, served, locked, again, gone]
-    assert not [each for each in everything if "Canary" in each.stdout + each.stderr]
+    everything = [connected, called, served, rotated, locked, *refused, again, gone]
+    texts = [each.stdout + each.stderr for each in everything]
+    assert not [text for text in texts for hidden in ("Canary", master, another) if hidden in text]
 
 
-def test_a_secret_service_that_is_gone_is_told(session: Session) -> None:
+def test_a_key_leaves_the_keyring_only_for_another_keeper(session: Session, tmp_path: Path) -> None:
     assert session.mcpgate("connect", "stripe", "--no-probe", given=KEY).returncode == 0
+    moved = session.mcpgate("vault", "rotate", "--key-file", str(tmp_path / "new.key"))
+    assert moved.returncode == 0, moved.stderr
+    assert session.kept() == {}
+    assert session.accounts()[0]["state"] == "sealed"
+    back = session.mcpgate("vault", "rotate", "--keyring")
+    assert back.returncode == 0, back.stderr
+    assert len(session.kept()) == 1
+    assert session.accounts()[0]["state"] == "sealed"
+
+
+def test_a_secret_service_that_is_gone_is_told_and_no_other_takes_its_place(session: Session) -> None:
+    assert session.mcpgate("connect", "stripe", "--no-probe", given=KEY).returncode == 0
+    before = session.kept()
+    here = session.environment["DBUS_SESSION_BUS_ADDRESS"]
     session.environment["DBUS_SESSION_BUS_ADDRESS"] += "-elsewhere"
     called = session.mcpgate("call", "stripe_get_balance")
     assert called.returncode == 4
-    assert "stripe/default is in the Secret Service, which cannot be reached from here." in called.stdout
-    connected = session.mcpgate("connect", "stripe", "--no-probe", given=KEY)
-    assert connected.returncode == 4
-    assert connected.stderr.startswith("No keyring of this system can be used, so a key cannot be kept.")
+    assert "The Secret Service cannot be used here." in called.stdout
+    for words in (("connect", "stripe", "--no-probe"), ("vault", "rotate"), ("disconnect", "stripe")):
+        done = session.mcpgate(*words, given=KEY)
+        assert (done.returncode, done.stderr.splitlines()[0]) == (
+            4,
+            "The Secret Service cannot be used here.",
+        )
+    session.environment["DBUS_SESSION_BUS_ADDRESS"] = here
+    assert session.kept() == before
+    assert session.accounts()[0]["state"] == "sealed"
