@@ -44,8 +44,8 @@ EDGES: dict[str, str] = {
     "attack": "json_schema places policy spec values",
     "gateway": "activity arguments engine errors ledger places policy secrets store toolset values",
     "server": "errors values",
-    "cli": "__init__ apps attack catalog clients engine errors gateway json_schema paths places policy sandbox"
-    " saved secrets server spec store toolset values vault",
+    "cli": "__init__ apps attack catalog clients engine errors gateway json_schema paths places policy"
+    " sandbox saved secrets server spec store toolset values vault",
     "__main__": "__init__ cli saved server",
 }
 STATE = {"activity", "ledger", "store"}

@@ -43,11 +43,8 @@ NOTE = "shop_send_note"
 
 def _check(name: str, check: Callable[..., Any]) -> Off:
     """A template with another check."""
-    return lambda patch: patch.setitem(
-        TEMPLATES,  # type: ignore[arg-type]
-        name,
-        dataclasses.replace(TEMPLATES[name], check=check),
-    )
+    table: Any = TEMPLATES
+    return lambda patch: patch.setitem(table, name, dataclasses.replace(TEMPLATES[name], check=check))
 
 
 def _both(*offs: Off) -> Off:
