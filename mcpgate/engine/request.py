@@ -130,6 +130,9 @@ def _path_value(part: Placeholder, value: Json, has_pattern: bool) -> str:
         raise ArgumentsError(
             f"{part.name}: {shown} cannot be part of the address (empty, '.', '..' or control)"
         )
+    if not has_pattern and _decode(text) != text:
+        # a server that decodes twice would read another value than the rules did
+        raise ArgumentsError(f"{part.name}: {shown} is percent-encoded; give it as it is")
     if not text.isascii() and not has_pattern:
         raise ArgumentsError(f"{part.name}: {shown} has characters outside ASCII")
     if not part.slashes:

@@ -63,7 +63,7 @@ def test_a_parameter_becomes_pairs(lists: str, value: Any, expected: list[tuple[
     assert list(pairs("x", value, lists)) == expected
 
 
-@pytest.mark.parametrize("value", [{"a[b": 1}, {"a]": 1}, {"a": {"[]": 1}}, [{"x[y]": 1}]])
+@pytest.mark.parametrize("value", [{"": 1}, {"a[b": 1}, {"a]": 1}, {"a": {"[]": 1}}, [{"x[y]": 1}]])
 def test_row_11_a_key_with_brackets_is_refused(value: Any) -> None:
     with pytest.raises(ArgumentsError, match="bracket"):
         list(pairs("x", value, "indexed"))

@@ -14,10 +14,10 @@ from hypothesis import strategies as some
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.arguments import check_arguments
 from mcpgate.errors import SpecError
-from mcpgate.policy import domains
-from mcpgate.policy.addresses import parse_addresses
 from mcpgate.policy.call import Call
 from mcpgate.policy.decide import decide
+from mcpgate.policy.detect import domains
+from mcpgate.policy.detect.addresses import parse_addresses
 from mcpgate.toolset import Toolset, build_toolset, list_tool
 from mcpgate.values import Finding
 from tests.policy.shop import EVERYTHING, connector, policy

@@ -11,9 +11,9 @@ from hypothesis import strategies as some
 
 from mcpgate.errors import SpecError
 from mcpgate.json_schema import build_validator, compile_pattern
-from mcpgate.policy.credentials import credentials
 from mcpgate.policy.decide import explain, structure
-from mcpgate.policy.keywords import found_keyword, literal
+from mcpgate.policy.detect.credentials import credentials
+from mcpgate.policy.detect.keywords import found_keyword, literal
 from mcpgate.toolset import build_toolset, list_tool
 from mcpgate.values import Finding
 from tests.policy.shop import guarded, judge, order, policy, reason

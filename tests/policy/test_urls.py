@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from mcpgate.errors import SpecError
-from mcpgate.policy.links import copies
+from mcpgate.policy.detect.links import copies
 from mcpgate.toolset import Toolset, build_toolset, list_tool
 from mcpgate.values import Finding
 from tests.policy.shop import guarded, judge, policy

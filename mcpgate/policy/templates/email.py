@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from mcpgate.policy import domains
-from mcpgate.policy.addresses import Address, has_address, parse_addresses
 from mcpgate.policy.call import Call, Check, Config, Miss, UndecidableError, shown
+from mcpgate.policy.detect import domains
+from mcpgate.policy.detect.addresses import Address, has_address, parse_addresses
 from mcpgate.policy.folding import fold
 from mcpgate.policy.templates.shown import at_most, describe
 from mcpgate.policy.templates.template import (

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from mcpgate import money
-from mcpgate.places import Place
+from mcpgate.places import MISSING, Place
 from mcpgate.policy.call import Call, Config, Miss, UndecidableError, shown
 from mcpgate.policy.fields import is_missing, read_field
 from mcpgate.policy.templates.template import COUNT, Template
+from mcpgate.values import Json
 
 _CODE: Final = re.compile("[A-Za-z]{3}")
 
@@ -34,8 +36,8 @@ def amount_of(call: Call) -> tuple[int, str]:
     binding = call.tool.money
     if binding is None:
         raise UndecidableError(f"what {call.tool.name} moves cannot be told from its arguments")
-    amounts = _found(binding.amount, call)
-    currencies = _found(binding.currency, call)
+    amounts = _found(binding.amount, call, "amount")
+    currencies = _found(binding.currency, call, "currency")
     lacking = binding.currency if amounts else binding.amount
     if not amounts or not currencies:
         what = f"the {'currency' if amounts else 'amount'} of this call is not known"
@@ -69,19 +71,30 @@ def _asks_before(places: tuple[Place, ...], call: Call) -> bool:
     return False
 
 
-def _found(places: tuple[Place, ...], call: Call) -> list[Any]:
-    """What stands at the first of these places that is there at all; there in part is not known."""
+def _found(places: tuple[Place, ...], call: Call, what: str) -> list[Any]:
+    """What stands at the first of these places that is there at all; there in part is not known.
+
+    Two places of the arguments that say different things are undecidable: the API may take either.
+    """
+    said: list[Any] = []
     for place in places:
-        keys, tree = place.keys, call.arguments
-        if keys[0] == "before" and call.tool.lookup is not None:
-            tree = {"before": call.before}
-        elif isinstance(tree.get(keys[0]), str | int) and len(keys) == 1:
-            return [tree[keys[0]]]
-        found = read_field(tree, keys, opened=True)
-        known = [value for value in found if not is_missing(value)]
-        if known:
-            return known if len(known) == len(found) else []
-    return []
+        in_before = place.keys[0] == "before" and call.tool.lookup is not None
+        if in_before and said:
+            break
+        found = _read({"before": call.before} if in_before else call.arguments, place)
+        if said and found and found != said:
+            raise UndecidableError(f"the {what} of this call is said twice, and not the same", place.text)
+        said = said or found
+    return [] if MISSING in said else said
+
+
+def _read(tree: Mapping[str, Json], place: Place) -> list[Any]:
+    """What stands at a place, nothing where it is not there at all, with `MISSING` for what lacks in part."""
+    value = tree.get(place.keys[0]) if len(place.keys) == 1 else None
+    if isinstance(value, str | int):
+        return [value]
+    found = [MISSING if is_missing(each) else each for each in read_field(tree, place.keys, opened=True)]
+    return [] if all(each is MISSING for each in found) else found
 
 
 MONEY: Final[dict[str, Template]] = {

@@ -154,8 +154,8 @@ VALUE_TEMPLATES: Final[dict[str, Template]] = {
         at_most_items,
         takes(field=FIELD, max=COUNT),
         "field",
-        allowed=({"field": "items", "max": 2}, {"items": [{}, {}]}),
-        denied=({"field": "items", "max": 2}, {"items": [{}, {}, {}]}),
+        allowed=({"field": "items", "max": 2}, {"items": [{"id": "a"}, {"id": "b"}]}),
+        denied=({"field": "items", "max": 2}, {"items": [{"id": "a"}, {"id": "b"}, {"id": "c"}]}),
         project=at_most("maxItems", "max"),
     ),
     "block_delete": Template(

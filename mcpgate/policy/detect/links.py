@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from mcpgate.json_schema import compile_pattern
-from mcpgate.policy.domains import to_ascii
+from mcpgate.policy.detect.domains import to_ascii
 from mcpgate.policy.folding import fold
 
 _DECODINGS: Final = 4
