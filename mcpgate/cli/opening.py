@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from mcpgate import catalog, paths
@@ -87,7 +88,9 @@ def connected_vault(scrubber: Scrubber) -> KeyringVault:
 
 def open_vault(scrubber: Scrubber) -> Vault:
     """The vault of a gateway: credentials that were connected, and those of the environment."""
-    environment = EnvironmentVault(os.environ, catalog.known_connector, scrubber)
+    # read once: each call asks
+    known = cache(catalog.known_connector)
+    environment = EnvironmentVault(os.environ, known, scrubber)
     return ChosenVault(os.environ, open_accounts(), environment, connected_vault(scrubber))
 
 

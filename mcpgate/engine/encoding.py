@@ -23,7 +23,7 @@ def pairs(name: str, value: Any, lists: str) -> Iterator[tuple[str, str]]:
     """The pairs one parameter becomes. None and empty lists and objects vanish; `""` is sent.
 
     `lists` says how a plain list is written: repeat, comma, brackets or indexed; a list of objects is always
-    indexed. Raises `ArgumentsError` for map keys that are empty or have brackets and, under comma, for entries
+    indexed. Raises `ArgumentsError` for map keys that are empty or have brackets, and under comma for entries
     with a comma.
     """
     if value is None:

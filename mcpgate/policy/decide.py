@@ -15,15 +15,18 @@ _LONGEST_FACT: Final = 400
 
 def decide(bound: Bound, call: Call) -> Decision:
     """Hold a call against everything bound to its tool; the first finding that denies is the reason."""
-    trace = tuple(step if isinstance(step, Finding) else evaluate(step, call) for step in bound)
-    if not any(finding.rule == "preset" and finding.verdict == "allow" for finding in trace):
-        nothing = Finding("preset", "preset", "deny", f"no preset allows {call.tool.name}")
-        trace = (*trace, nothing)
-    for verdict in ("deny", "ask"):
-        for finding in trace:
-            if finding.verdict == verdict:
-                return Decision(finding.verdict, trace, finding)
-    return Decision("allow", trace)
+    trace = [step if isinstance(step, Finding) else evaluate(step, call) for step in bound]
+    if not any(_allows(finding) for finding in trace):
+        trace.append(Finding("preset", "preset", "deny", f"no preset allows {call.tool.name}"))
+    against = [finding for finding in trace if finding.verdict in ("deny", "ask")]
+    if not against:
+        return Decision("allow", tuple(trace))
+    reason = next((finding for finding in against if finding.verdict == "deny"), against[0])
+    return Decision(reason.verdict, tuple(trace), reason)  # type: ignore[arg-type]
+
+
+def _allows(finding: Finding) -> bool:
+    return finding.rule == "preset" and finding.verdict == "allow"
 
 
 def asks_lookup(bound: Bound, call: Call) -> bool:

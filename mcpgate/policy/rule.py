@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from mcpgate.places import MISSING
 from mcpgate.policy.call import Call, Config, Miss, UndecidableError
-from mcpgate.policy.fields import subschemas
+from mcpgate.policy.fields import Keys, subschemas
 from mcpgate.policy.reading import Reading, read, readings
 from mcpgate.policy.templates import TEMPLATES
 from mcpgate.policy.templates.money import asks_before
@@ -20,6 +20,7 @@ LayerName: TypeAlias = Literal["app", "account", "preset", "rules"]
 Look: TypeAlias = tuple[Config, list[Any]]
 
 _CLOSED: Final = "and what cannot be decided is denied"
+_SCALAR: Final = (str, int, float)
 _LONGEST: Final = 64 * 1024
 _ENDS: Final[Mapping[LooksAt, int]] = {"span": 2}
 _VERDICTS: Final[Mapping[Mode, Literal["deny", "observe", "ask"]]] = {
@@ -40,6 +41,7 @@ class BoundRule:
     lacking: str
     configs: tuple[Config, ...]
     passing: Finding
+    straight: Keys
 
     @property
     def closed(self) -> bool:
@@ -62,7 +64,10 @@ def bind_rule(layer: LayerName, rule: Rule, tool: Tool) -> BoundRule:
     fields = ", ".join(reading.field for reading in found)
     source = f"{rule.policy} ({rule.origin})"
     passing = Finding(layer, rule.template, "allow", f"{fields or 'the call'} passes", source, fields)
-    return BoundRule(layer, rule, TEMPLATES[rule.template], found, lacking, configs, passing)
+    template = TEMPLATES[rule.template]
+    one = template.looks_at in ("values", "field", "fields") and len(found) == 1 and not lacking
+    straight = found[0].straight if one else ()
+    return BoundRule(layer, rule, template, found, lacking, configs, passing, straight)
 
 
 def evaluate(bound: BoundRule, call: Call) -> Finding:
@@ -103,6 +108,15 @@ class _MissingError(Exception):
 def _miss(bound: BoundRule, call: Call) -> Miss | None:
     """The first thing that a rule finds wrong with a call."""
     check = bound.template.check
+    if bound.straight:
+        # most rules look at one value of one field: the shortest way to it
+        value: Any = call.arguments
+        for key in bound.straight:
+            value = value.get(key, MISSING) if isinstance(value, dict) else None
+        if isinstance(value, _SCALAR):
+            return check(bound.configs[0], call, [value])
+        if value is MISSING and not bound.closed:
+            return check(bound.configs[0], call, [])
     for config, values in _LOOKS[bound.template.looks_at](bound, call):
         miss = check(config, call, values)
         if miss is not None:
@@ -169,11 +183,6 @@ def _must_have(bound: BoundRule, call: Call) -> None:
 
 def _given(bound: BoundRule, reading: Reading, call: Call, opened: bool) -> list[Any]:
     """What stands at a reading; where it is missing, a limit does not let it pass."""
-    value = call.arguments.get(reading.argument, MISSING) if reading.argument else None
-    if isinstance(value, str | int | float):
-        return [value]
-    if value is MISSING and not bound.closed:
-        return []
     values, missing = read(reading, call, opened=opened, nulls=bound.template.block)
     if missing and bound.closed:
         raise _missing(bound, reading, call)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,8 +11,6 @@ from mcpgate.policy.call import Call, Config, Miss, UndecidableError, shown
 from mcpgate.policy.fields import is_missing, read_field
 from mcpgate.policy.templates.template import COUNT, Template
 from mcpgate.values import Json
-
-_CODE: Final = re.compile("[A-Za-z]{3}")
 
 
 def within_amount(config: Config, call: Call, values: list[Any]) -> Miss | None:
@@ -42,16 +39,19 @@ def amount_of(call: Call) -> tuple[int, str]:
     if not amounts or not currencies:
         what = f"the {'currency' if amounts else 'amount'} of this call is not known"
         raise UndecidableError(f"{what}: {call.unknown}" if call.unknown else what, lacking[0].text)
-    if any(isinstance(amount, bool) or not isinstance(amount, int) for amount in amounts):
-        raise UndecidableError("the amount of this call is not a whole number", binding.amount[0].text)
-    if any(not isinstance(currency, str) or currency != currencies[0] for currency in currencies):
-        raise UndecidableError("this call names more than one currency", binding.currency[0].text)
-    if not _CODE.fullmatch(currencies[0]):
+    for amount in amounts:
+        if isinstance(amount, bool) or not isinstance(amount, int):
+            raise UndecidableError("the amount of this call is not a whole number", binding.amount[0].text)
+    for currency in currencies:
+        if not isinstance(currency, str) or currency != currencies[0]:
+            raise UndecidableError("this call names more than one currency", binding.currency[0].text)
+    code = currencies[0]
+    if not (len(code) == 3 and code.isascii() and code.isalpha()):
         # it may be a text of the API's, which is not repeated
         raise UndecidableError(
             "the currency of this call is no code of three letters", binding.currency[0].text
         )
-    return sum(abs(amount) for amount in amounts), currencies[0].lower()
+    return sum(map(abs, amounts)), code.lower()
 
 
 def asks_before(call: Call) -> bool:
@@ -76,7 +76,10 @@ def _found(places: tuple[Place, ...], call: Call, what: str) -> list[Any]:
 
     Two places of the arguments that say different things are undecidable: the API may take either.
     """
-    said: list[Any] = []
+    if len(places) == 1 and places[0].keys[0] != "before":
+        said = _read(call.arguments, places[0])
+        return [] if MISSING in said else said
+    said = []
     for place in places:
         in_before = place.keys[0] == "before" and call.tool.lookup is not None
         if in_before and said:
