@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from mcpgate.policy.binding import Bound
@@ -34,15 +35,16 @@ def asks_lookup(bound: Bound, call: Call) -> bool:
     return any(not isinstance(step, Finding) and step.asks_before(call) for step in bound)
 
 
-def explain(finding: Finding) -> str:
+def explain(finding: Finding, trace: Iterable[Finding] = ()) -> str:
     """A denial in words: which rule, which value, what would pass, and the reason its author gave."""
     asks = ", which asks a person first (approvals are not built yet)" if finding.verdict == "ask" else ""
     parts = [f"Denied by {finding.rule}{asks}: {finding.says}."]
-    parts += [f"Passes: {finding.passes}."] if finding.passes else []
+    passes = _passes(finding, trace)
+    parts += [f"Passes: {passes}."] if passes else []
     return " ".join([*parts, finding.reason]).strip()
 
 
-def structure(finding: Finding) -> dict[str, Any]:
+def structure(finding: Finding, trace: Iterable[Finding] = ()) -> dict[str, Any]:
     """The same denial as `structuredContent`."""
     facts = {
         "denied": True,
@@ -50,10 +52,16 @@ def structure(finding: Finding) -> dict[str, Any]:
         "field": finding.field,
         "limit": finding.limit,
         "value": _brief(finding.value),
-        "passes": finding.passes,
+        "passes": _passes(finding, trace),
         "reason": finding.reason,
     }
     return {key: value for key, value in facts.items() if value not in ("", None)}
+
+
+def _passes(finding: Finding, trace: Iterable[Finding]) -> str:
+    """What would pass the rule and each other one that denies as well."""
+    others = (other.passes for other in trace if other.verdict in ("deny", "ask"))
+    return " and ".join(dict.fromkeys(filter(None, (finding.passes, *others))))
 
 
 def _brief(value: Json) -> Json:

@@ -75,25 +75,30 @@ def evaluate(bound: BoundRule, call: Call) -> Finding:
     try:
         miss = _miss(bound, call)
     except UndecidableError as error:
+        # the author's reason is about the limit, which was not looked at
         miss = Miss(f"{error}, {_CLOSED}", "", field=error.field)
+        return _against(bound, miss, reason="")
     except _MissingError as error:
         miss = error.miss
     except Exception as error:  # noqa: BLE001  a rule that fails denies, whatever failed
         miss = Miss(f"the rule failed ({type(error).__name__}), {_CLOSED}", "")
     if miss is None:
         return bound.passing
-    rule = bound.rule
+    return _against(bound, miss, bound.rule.reason)
+
+
+def _against(bound: BoundRule, miss: Miss, reason: str) -> Finding:
     return Finding(
         bound.layer,
-        rule.template,
-        _VERDICTS[rule.mode],
+        bound.rule.template,
+        _VERDICTS[bound.rule.mode],
         miss.says,
         bound.passing.source,
         miss.field,
         miss.limit,
         miss.value,
         miss.passes,
-        rule.reason,
+        reason,
     )
 
 

@@ -100,6 +100,11 @@ def _read(tree: Mapping[str, Json], place: Place) -> list[Any]:
     return [] if all(each is MISSING for each in found) else found
 
 
+def _no_money(config: Config) -> str:
+    unknown = next((code for code in config if code not in money.CURRENCIES), "")
+    return f"'{unknown}' is no currency of ISO 4217" if unknown else ""
+
+
 MONEY: Final[dict[str, Template]] = {
     "max_amount": Template(
         "What a call moves is at most the limit of its currency; other currencies are denied.",
@@ -116,5 +121,6 @@ MONEY: Final[dict[str, Template]] = {
         "money",
         allowed=({"usd": 40000, "eur": 40000}, {"amount": 40000, "currency": "eur"}),
         denied=({"usd": 40000, "eur": 40000}, {"amount": 40001, "currency": "eur"}),
+        fault=_no_money,
     ),
 }

@@ -108,8 +108,9 @@ _credentials = nothing_like(lambda config, text, key: credentials(text, key), "c
 
 TEXT: Final[dict[str, Template]] = {
     "keyword_block": Template(
-        "No text holds any of these words; case, width, invisible characters, accents, look-alike letters and"
-        " letters set apart aside. Other spellings (p4ssword) are not seen.",
+        "No text holds any of these words; case, width, invisible characters, accents, look-alike letters,"
+        " letters set apart and one break (pass word) aside. Other spellings (p4ssword) are not seen, nor a"
+        " break that leaves a short word (re fund).",
         without_keywords,
         takes({"field": FIELD}, keywords=TEXTS),
         "texts",
