@@ -239,8 +239,14 @@ PAGE = Reply(200, b"<title>CANARY</title>", {"Content-Type": "text/html"})
 @pytest.mark.parametrize(
     ("answers", "why"),
     [
-        ([Reply.json({"error": "CANARY"}, 404)], "GET /orders/{order} failed (the API answered 404: There is no such object. Check the id)"),
-        ([Reply.json({"error": "CANARY"}, 401)], "failed (the API answered 401: The API refused the credential. Ask a person to check it)"),
+        (
+            [Reply.json({"error": "CANARY"}, 404)],
+            "GET /orders/{order} failed (the API answered 404: There is no such object. Check the id)",
+        ),
+        (
+            [Reply.json({"error": "CANARY"}, 401)],
+            "failed (the API answered 401: The API refused the credential. Ask a person to check it)",
+        ),
         ([Reply.json({"error": "CANARY"}, 500)] * 3, "failed (the API answered 500)"),
         ([Reply(302, b"", {"Location": "/v1/orders/o_2"})], "the API answered 302 (a redirect, which is not"),
         ([PAGE], "failed (the API answered 200, but with a web page)"),

@@ -96,14 +96,19 @@ def _show(scope: Scope, report: Report, presets: Sequence[str]) -> None:
 
 
 def _show_rows(report: Report) -> None:
-    refused = ("Refused as arguments", "By a rule", "Harmless", "Got through")
-    shown = table("Row", "What is tried", "Tricks", "Attempts", *refused)
+    """What matters most stands on the left, where a narrow terminal does not cut it off."""
+    refused = ("By a\nrule", "Refused as\narguments")
+    shown = table("Row", "Attempts", "Got\nthrough", "What is tried", *refused, "Harmless", "Tricks")
+    shown.padding = (0, 1, 0, 0)
+    for column in shown.columns:
+        column.min_width = max(map(len, str(column.header).split("\n")))
     for row, says in sorted(ROWS.items()):
         sums = _sums(report, row)
-        cells = [f"{sums[name]:,}" for name in ("tricks", "attempts", *_BY)]
+        cells = {name: f"{sums[name]:,}" for name in ("tricks", "attempts", *_BY)}
         if row == _MEMORY:
-            says, cells = f"{says}: not tried, this needs a memory of calls", ["–"] * 6
-        shown.add_row(str(row) if row else "–", says, *cells)
+            says, cells = f"{says}: not tried, this needs a memory of calls", dict.fromkeys(cells, "–")
+        before = (str(row) if row else "–", cells["attempts"], cells["through"], says)
+        shown.add_row(*before, *(cells[name] for name in ("rule", "arguments", "harmless", "tricks")))
     stdout().print(shown)
 
 

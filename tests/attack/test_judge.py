@@ -108,7 +108,19 @@ def test_a_text_is_read_through_a_disguise(text: str) -> None:
     assert "evil" in readings(text)
 
 
-@pytest.mark.parametrize("text", ["rеfund", "r\u0336e\u0336f\u0336u\u0336n\u0336d\u0336", "REFUND", "refυnd"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rеfund",
+        "r\u0336e\u0336f\u0336u\u0336n\u0336d\u0336",
+        "REFUND",
+        "refυnd",
+        "ʀᴇꜰᴜɴᴅ",
+        "🆁🅴🅵🆄🅽🅳",
+        "🅡🅔🅕🅤🅝🅓",
+        "🇷🇪🇫🇺🇳🇩",
+    ],
+)
 def test_a_word_is_seen_by_its_looks(text: str) -> None:
     assert looks(text) == "refund"
 

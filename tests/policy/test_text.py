@@ -69,7 +69,7 @@ KEYWORDS = ["password", "wire transfer", "api_key", ".env", "rm -rf", "fee", "ä
         ("password", "🅟🅐🅢🅢🅦🅞🅡🅓"),
         ("password", "🇵🇦🇸🇸🇼🇴🇷🇩"),
         ("password", "ƥaʂʂⱳoɍđ"),
-        ("password", "p\u036da\u0363ssword"),  # letters on letters are marks
+        ("password", "p" + "\u036d" * 5 + "assword"),  # letters on letters are marks
         ("password", "pass word"),
         ("password", "my PASS\n  word."),
         ("password", "ᴘᴀss ᴡᴏʀᴅ"),

@@ -43,7 +43,7 @@ _MAILTO: Final = compile_pattern(rf"(?i)(?:^|[^\pL\pM\pN+.-])mailto:([^{_SPACE}]
 _AT: Final = compile_pattern(r"@([\pL\pM\pN_.。．｡-]+)")
 # numbers for a host are a link only with what follows one: 1.2.3.4 alone may be a version
 _NUMBERS: Final = compile_pattern(
-    r"(?:^|[^\pL\pM\pN_.。．｡@-])((?:[0-9]{1,3}[.。．｡]){3}[0-9]{1,3})(?::[0-9]+(?:$|[^\pL\pM\pN_])|(?::[0-9]+)?[/\\?#])"
+    r"(?:^|[^\pL\pM\pN_.。．｡])((?:[0-9]{1,3}[.。．｡]){3}[0-9]{1,3})(?::[0-9]+(?:$|[^\pL\pM\pN_])|(?::[0-9]+)?[/\\?#])"
 )
 _RUN: Final = compile_pattern(r"[\pL\pM\pN\p{So}_-]+[.。．｡][\pL\pM\pN\p{So}_.。．｡-]+")
 _RUN_AND_PATH: Final = compile_pattern(rf"({_RUN.pattern}){_PATH}")
@@ -85,7 +85,7 @@ def hosts(text: str) -> Iterator[str]:
     rest = _WHOLE_AFTER_SLASHES.sub(" ", _WHOLE.sub(" ", text))
     yield from (match.group(1) for match in _NUMBERS.finditer(rest))
     for match in _MAILTO.finditer(text):
-        yield from (at.rstrip(_TRAILING) for at in _AT.findall(unquote(match.group(1))) or [match.group(1)])
+        yield from (at.rstrip(_TRAILING) for at in _AT.findall(match.group(1)) or [match.group(1)])
 
 
 def names(text: str) -> Iterator[str]:
