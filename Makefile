@@ -28,6 +28,7 @@ record: $(VENV)/.test
 
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/decision.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

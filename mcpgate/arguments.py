@@ -174,4 +174,6 @@ def _short(value: Json) -> str:
 
 
 def _clip(text: str) -> str:
-    return text if len(text) <= 80 else text[:77] + "…"
+    """A text as messages show it: what would not show is escaped, and it is never long."""
+    shown = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:80])
+    return shown if len(shown) <= 80 else shown[:77] + "…"

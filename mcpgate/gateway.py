@@ -95,7 +95,7 @@ class Gateway:
             call, spent = await self.look_up(entry, checked)
             plan = self.decide(entry, call, spent)
             started = self._start(plan)
-        except RefusedError as refusal:
+        except (RefusedError, CredentialError) as refusal:
             return self._clean(self._refuse(entry, refusal))
         except Exception as error:  # noqa: BLE001  closed, whatever failed, and nothing of it is shown
             said = f"mcpgate itself failed ({type(error).__name__}), so nothing was sent."
@@ -118,7 +118,8 @@ class Gateway:
     async def look_up(self, entry: Entry, call: Call) -> tuple[Call, float]:
         """Step 3: the call with `before`, asked only where a rule needs it, and the seconds it took.
 
-        Where nothing is told, the call has the reason, and the rule that needs it denies.
+        Where nothing is told, the call has the reason, and the rule that needs it denies. Raises
+        `CredentialError`.
         """
         lookup = entry.lookup
         if lookup is None or not asks_lookup(entry.bound, call):
@@ -126,7 +127,7 @@ class Gateway:
         given = {**entry.grant.account.settings, **call.arguments}
         absent = [name for name in lookup.request.names if given.get(name) is None]
         if absent:
-            unknown = f"it is looked up by {' and '.join(absent)}, which is not given"
+            unknown = f"it is looked up by {' and '.join(absent)}, so give that"
             return dataclasses.replace(call, unknown=unknown), 0.0
         began = time.perf_counter()
         try:
@@ -135,7 +136,12 @@ class Gateway:
             reply = await self._backend.send(request, entry.grant.account, "")
             self._write_lookup(entry, reply, began)
             problem, before = _without_excerpt(reply), reply.body
-        except (ArgumentsError, CredentialError) as error:
+            if problem:
+                facts = self._backend.shape(lookup, reply, entry.grant.account).structured or {}
+                problem += f": {facts['hint'].strip(' .')}" if "hint" in facts else ""
+        except CredentialError:
+            raise
+        except ArgumentsError as error:
             problem, before = f"{error.message} {error.hint}".strip(" ."), MISSING
         except Exception as error:  # noqa: BLE001  what it says may hold a secret
             problem, before = f"mcpgate itself failed ({type(error).__name__})", MISSING
@@ -148,7 +154,7 @@ class Gateway:
         """Steps 4 and 5, of a call on which `spent` seconds went already; raises `DeniedError`."""
         decision = decide(entry.bound, call)
         if decision.reason is not None:
-            raise DeniedError(explain(decision.reason), decision)
+            raise DeniedError(explain(decision.reason, decision.trace), decision)
         request = self._backend.prepare(entry.tool, call.arguments, entry.grant.account)
         if spent >= request.timeout:
             said = f"The lookup took all of the {request.timeout:g} s that a call may take: nothing was sent."
@@ -161,7 +167,9 @@ class Gateway:
         """Steps 1 to 5 without the lookup, so that nothing is sent at all; raises as they do."""
         call = self.check(entry, arguments)
         if entry.lookup is not None:
-            call = dataclasses.replace(call, unknown=f"a dry run does not ask {_said(entry.lookup)}")
+            call = dataclasses.replace(
+                call, unknown=f"a dry run asks {_said(entry.lookup)} only with --sandbox"
+            )
         return self.decide(entry, call)
 
     async def close(self) -> None:
@@ -231,8 +239,9 @@ class Gateway:
                 transaction.settle(started.call, STATE_OF[reply.fate])
             transaction.write(row)
 
-    def _refuse(self, entry: Entry, refusal: RefusedError) -> Outcome:
-        denied = refusal.decision.reason if isinstance(refusal, DeniedError) else None
+    def _refuse(self, entry: Entry, refusal: MCPGateError) -> Outcome:
+        decision = refusal.decision if isinstance(refusal, DeniedError) else None
+        denied = decision.reason if decision is not None else None
         row = Row(
             at=self._clock(),
             kind="refused",
@@ -249,8 +258,9 @@ class Gateway:
                 transaction.write(row)
         except Exception:  # noqa: BLE001, S110  it is refused all the same
             pass
-        if denied is not None:
-            return Outcome(refusal.message, structure(denied), is_error=True, exit_code=refusal.exit_code)
+        if decision is not None and denied is not None:
+            facts = structure(denied, decision.trace)
+            return Outcome(refusal.message, facts, is_error=True, exit_code=refusal.exit_code)
         return _failed(refusal)
 
     def _write_lookup(self, entry: Entry, reply: Reply, began: float) -> None:

@@ -18,6 +18,19 @@ _DECIMALS: Final = {name: decimals for decimals, names in _BY_DECIMALS.items() f
 _DISPUTED: Final = frozenset({"isk", "mga", "ugx"})
 
 
+# ISO 4217, list one: what is money, and not metals, funds, tests or nothing
+_CODES: Final = """
+aed afn all amd aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd btn bwp byn bzd cad cdf
+chf clf clp cny cop crc cup cve czk djf dkk dop dzd egp ern etb eur fjd fkp gbp gel ghs gip gmd gnf gtq
+gyd hkd hnl htg huf idr ils inr iqd irr isk jmd jod jpy kes kgs khr kmf kpw krw kwd kyd kzt lak lbp lkr
+lrd lsl lyd mad mdl mga mkd mmk mnt mop mru mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen
+pgk php pkr pln pyg qar ron rsd rub rwf sar sbd scr sdg sek sgd shp sle sos srd ssp stn svc syp szl thb
+tjs tmt tnd top try ttd twd tzs uah ugx usd uyi uyu uyw uzs ved ves vnd vuv wst xaf xcd xcg xof xpf yer
+zar zmw zwg
+"""
+CURRENCIES: Final = frozenset(_CODES.split())
+
+
 def show(amount: int, currency: str) -> str:
     """An amount as people write it: `show(40000, "usd")` is `400.00 USD`, `show(500, "jpy")` is `500 JPY`."""
     if currency.lower() in _DISPUTED:

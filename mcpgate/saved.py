@@ -72,7 +72,9 @@ def _digest(path: str) -> str:
 
 def _own_names() -> list[str]:
     """The person's own files by name: one more may shadow a shipped name, or hold rules for every app."""
-    found = [name for name in _POLICY if os.path.lexists(os.path.join(paths.home_folder(), name))]
+    home = paths.home_folder()
+    there = os.listdir(home) if os.path.isdir(home) else []
+    found = sorted(name for name in there if name.casefold() in _POLICY)
     for room in _ROOMS:
         folder = os.path.join(paths.home_folder(), room)
         if os.path.isdir(folder):

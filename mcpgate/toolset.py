@@ -124,13 +124,19 @@ def _check_rules(app: App) -> None:
     reached: list[tuple[Policy, list[Tool]]] = [
         (policy, every) for policy in (*app.switches, *app.account_rules, *app.rules)
     ]
+    reached += [
+        (grant.ceiling, list(grant.connector.tools.values())) for grant in app.grants if grant.ceiling
+    ]
     for preset in {id(grant.preset): grant.preset for grant in app.grants}.values():
         granted = [grant for grant in app.grants if grant.preset is preset]
         reached.append((preset, [tool for grant in granted for tool in grant.connector.tools.values()]))
     present = [grant.connector.name for grant in app.grants]
-    problems = [problem for policy, tools in reached for problem in _problems(policy, tools, every, present)]
-    if problems:
-        raise SpecError(problems)
+    found = [(policy, _problems(policy, tools, every, present)) for policy, tools in reached]
+    for policy, problems in found:
+        if problems and policy.kind == "flags":
+            raise UsageError("\n".join(problems))
+    if any(problems for _, problems in found):
+        raise SpecError([problem for _, problems in found for problem in problems])
 
 
 def _problems(policy: Policy, tools: list[Tool], every: list[Tool], present: Iterable[str]) -> list[str]:

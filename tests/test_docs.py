@@ -229,6 +229,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(name, str(tmp_path / "home"))
     for name, value in {"COLUMNS": "250", "NO_COLOR": "1", "TERM": "dumb"}.items():
         monkeypatch.setenv(name, value)
+    (tmp_path / "home").mkdir(mode=0o700)
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.chdir(work)

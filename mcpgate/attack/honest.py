@@ -35,9 +35,10 @@ Probe = Callable[[Shot], Refusal | None]
 def honest_call(
     tool: Tool, rules: Iterable[Rule], probe: Probe, first: Rule | None = None
 ) -> tuple[Shot, str]:
-    """A call that passes every rule on a tool, or the last one tried and why it did not pass.
+    """A call that passes every rule on a tool, or one that was tried and why it did not pass.
 
-    The fields of the rule `first` are given wherever that is allowed.
+    The fields of the rule `first` are given wherever that is allowed. The reason is that of the first try,
+    which had the likeliest values.
     """
     on_tool = [rule for rule in rules if rule.mode != "observe" and reaches(rule, tool)]
     on_tool.sort(key=lambda rule: rule is not first)
@@ -111,14 +112,14 @@ def _search(start: Shot, choices: dict[Keys, list[Json]], probe: Probe) -> tuple
     """Try values, each time another one at a field that was complained of."""
     at = dict.fromkeys(choices, 0)
     turn = list(choices)
-    says = "nothing was found to try"
+    says = ""
     shot = start
     for step in range(_MOST_TRIES):
         shot = _build(start, choices, at)
         refusal = probe(shot)
         if refusal is None:
             return shot, ""
-        says = refusal.says
+        says = says or refusal.says
         blamed = [keys for keys in turn if _is_blamed(keys, refusal) and at[keys] + 1 < len(choices[keys])]
         spare = [keys for keys in turn if at[keys] + 1 < len(choices[keys])]
         if not blamed and not spare:

@@ -26,7 +26,10 @@ _BLANK: Final = re.compile(
 _LOOKS: Final = {
     **dict(zip("аеорсухіјѕԁһԛԝмтвкнпиг", "aeopcyxijsdhqwmtbkhnur", strict=True)),
     **dict(zip("αβεικνορτυχωγμ", "abeikvoptuxwyu", strict=True)),
-    **dict(zip("ıɑɡɩʏᴀᴄᴅᴇᴏᴜⅼոսօցհ", "iagiyacdeoulnuogh", strict=True)),
+    **dict(zip("ıɑɡɩⅼոսօցհ", "iagilnuogh", strict=True)),
+    **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnopqrstuvwyz", strict=True)),
+    # letters in dark circles and squares, and those of flags
+    **{chr(first + at): chr(97 + at) for first in (0x1F150, 0x1F170, 0x1F1E6) for at in range(26)},
 }
 _LATIN: Final = str.maketrans(_LOOKS)
 

@@ -72,7 +72,6 @@ app = typer.Typer(
 )
 app.add_typer(policy_app, name="policy")
 app.add_typer(vault_app, name="vault")
-app.command()(init)
 
 
 @app.callback(invoke_without_command=True)
@@ -222,6 +221,9 @@ def connect(
             "connect takes one connector, and no key.", "The key is asked for, or read from stdin."
         )
     connect_account(connector, account, from_env, setting, allow, probe=not no_probe)
+
+
+app.command()(init)
 
 
 @app.command()

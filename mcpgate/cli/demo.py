@@ -106,8 +106,10 @@ def _show_case(console: Console, gateway: Gateway, number: int, case: Case, resu
         rule = "arguments"
     denied = bool(rule)
     text = " ".join(block.text for block in result.content if block.type == "text")
-    console.print(f"{number}. {plain(case.say)}", style="bold", soft_wrap=True)
-    console.print(f"   {plain(said_call(case))}", style="cyan", soft_wrap=True, highlight=False)
+    if case.say:
+        console.print(f"{number}. {plain(case.say)}", style="bold", soft_wrap=True)
+    lead = "  " if case.say else f"{number}."
+    console.print(f"{lead} {plain(said_call(case))}", style="cyan", soft_wrap=True, highlight=False)
     mark, style = (
         ("✗ refused", "yellow") if denied else ("✗ failed", "red") if result.is_error else ("✓", "green")
     )

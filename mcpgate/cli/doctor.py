@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from mcpgate import __version__, catalog, paths
+from mcpgate.apps import App, Grant
 from mcpgate.cli.console import plain, print_json, stdout
 from mcpgate.cli.doctor_keys import Finding, vault_and_credentials
 from mcpgate.cli.opening import account_policy
 from mcpgate.clients.config_file import open_config
 from mcpgate.clients.entry import is_own
 from mcpgate.clients.table import CLIENTS, config_path, is_installed
-from mcpgate.errors import MCPGateError
+from mcpgate.errors import MCPGateError, SpecError
 from mcpgate.secrets import Scrubber
+from mcpgate.toolset import build_toolset
+from mcpgate.values import Account, Policy, Selector
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_READS: Final = Policy("reads", "preset", "", (Selector("read"),), (), ())
 _MARKS: Final = {"ok": ("✓", "green"), "note": ("–", "yellow"), "fault": ("✗", "red")}
 
 
@@ -40,7 +44,8 @@ def examine(*, offline: bool, live: bool, as_json: bool) -> int:
     elif faults:
         stdout().print(f"\n{faults} to mend.", style="red")
     else:
-        stdout().print("\nEverything is in order.", style="green")
+        else_ = " else" if any(finding.state == "note" and finding.mend for finding in found) else ""
+        stdout().print(f"\nEverything{else_} is in order.", style="green")
     return 1 if faults else 0
 
 
@@ -59,7 +64,12 @@ def _home() -> Iterator[Finding]:
     """The person's own folder and what lies in it, closed to others."""
     folder = paths.home()
     if not folder.exists():
-        yield Finding("home", "ok", f"{folder} does not exist yet, and need not")
+        if os.environ.get("MCPGATE_HOME"):
+            lost = "no rules for every app, no accounts and no connectors of your own hold"
+            says = f"MCPGATE_HOME names {folder}, and there is no such folder: {lost}"
+            yield Finding("home", "note", says, f"mkdir -m 700 {shlex.quote(str(folder))}, or correct it")
+        else:
+            yield Finding("home", "ok", f"{folder} does not exist yet, and need not")
         return
     open_to_others = [path for path in (folder, *sorted(folder.glob("*.db*"))) if _is_open(path)]
     for path in open_to_others:
@@ -96,20 +106,42 @@ def _files() -> Generator[Finding, None, bool]:
             yield Finding(room, "fault", error.message, error.hint)
         if good:
             yield Finding(room, "ok", ", ".join(good))
-    yield from _account_policy()
+    yield from _account_policy([] if shadowed else list(catalog.names("connectors")))
     return shadowed
 
 
-def _account_policy() -> Iterator[Finding]:
-    """The rules for every app; where they cannot be read, nothing runs."""
+def _account_policy(connectors: list[str]) -> Iterator[Finding]:
+    """The rules for every app; where they cannot be read, or do not fit a connector, it does not run."""
     try:
         policy = account_policy()
     except MCPGateError as error:
         yield Finding("policy", "fault", error.message.splitlines()[0], error.hint)
         return
-    if policy is not None:
+    if policy is None:
+        return
+    faults: dict[str, list[str]] = {}
+    for name in connectors:
+        for problem in _problems(policy, name):
+            faults.setdefault(problem, []).append(name)
+    for problem, names in faults.items():
+        yield Finding("policy", "fault", problem, f"Correct it: until then {', '.join(names)} does not run.")
+    if not faults:
         rules = f"{len(policy.rules)} guardrail{'' if len(policy.rules) == 1 else 's'}"
         yield Finding("policy", "ok", f"{policy.name} holds for every app, {rules}")
+
+
+def _problems(policy: Policy, name: str) -> list[str]:
+    """What is wrong with a policy on a connector, whose settings need not be known."""
+    try:
+        connector = catalog.load_connector(name)
+    except MCPGateError:
+        return []
+    grant = Grant(Account(connector, str(connector.base_url), "", {}), _READS)
+    try:
+        build_toolset(App("doctor", (grant,), account_rules=(policy,)))
+    except SpecError as error:
+        return error.problems
+    return []
 
 
 def _clients() -> Iterator[Finding]:

@@ -20,6 +20,7 @@ from mcpgate.vault.kinds import connect_command
 
 DEFAULT_PRESET = "read-only"
 ACCOUNT_POLICY = "policy.yaml"
+_TAKEN_FOR_IT = (ACCOUNT_POLICY, "policy.yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,21 @@ def open_toolset(options: Options) -> Toolset:
 
 def account_policy(files: list[Path] | None = None) -> Policy | None:
     """The policy that holds for every app, where there is one; its file is added to `files`."""
-    path, other = paths.home() / ACCOUNT_POLICY, paths.home() / "policy.yml"
-    if os.path.lexists(other):
-        raise UsageError(
-            f"{other} is not read: the rules for every app stand in {ACCOUNT_POLICY}.", "Rename it."
-        )
-    return catalog.load_policy(str(path), "policy", files) if os.path.lexists(path) else None
+    home = paths.home()
+    try:
+        names = os.listdir(home)  # noqa: PTH208  one that cannot be listed is not one without a policy
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        hint = f"{ACCOUNT_POLICY} in it would hold for every app, so nothing runs without looking."
+        raise UsageError(f"{home} cannot be read: {error.strerror}.", hint) from None
+    for name in sorted(names):
+        if name != ACCOUNT_POLICY and name.casefold() in _TAKEN_FOR_IT:
+            says = f"{home / name} is not read: the rules for every app stand in {ACCOUNT_POLICY}."
+            raise UsageError(says, "Rename it.")
+    if ACCOUNT_POLICY not in names:
+        return None
+    return catalog.load_policy(str(home / ACCOUNT_POLICY), "policy", files)
 
 
 def _presets(options: Options, connectors: list[str]) -> dict[str, Policy]:

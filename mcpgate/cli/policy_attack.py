@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 from mcpgate.attack.attempt import ROWS
 from mcpgate.cli.attack_run import Report, Through, attack
 from mcpgate.cli.console import plain, print_json, stdout, table
 from mcpgate.cli.policy_scope import Scope, open_scopes
+from mcpgate.places import MISSING
 from mcpgate.values import Json, Request
 
 _MEMORY: Final = 5
@@ -55,6 +57,8 @@ def _fact(scope: Scope, through: Through, presets: Sequence[str]) -> dict[str, J
         "trick": plain(attempt.trick),
         "arrives": plain(through.arrives),
         "arguments": _ascii(attempt.shot.arguments),
+        "lookup": None if attempt.shot.before is MISSING else _ascii(attempt.shot.before),
+        "at": datetime.fromtimestamp(attempt.shot.now, UTC).isoformat(),
         "line": attempt.sent_line().decode("utf-8", "backslashreplace") if attempt.line else "",
         "request": plain(_request(through.request)),
         "again": plain(_again(scope, through, presets)),
@@ -84,18 +88,27 @@ def _show(scope: Scope, report: Report, presets: Sequence[str]) -> None:
     hidden = len(report.through) - _MOST_SHOWN
     if hidden > 0:
         console.print(f"… and {hidden:,} more; see them all with --format json.", soft_wrap=True)
+    failures = sum(by.get("failure", 0) for by in report.counts.values())
+    if failures:
+        said = f"{failures:,} attempts made mcpgate itself fail. It refuses such calls, but that is a fault."
+        console.print(said, style="yellow", soft_wrap=True)
     console.print(_last_line(report), style="red" if report.through else "green", highlight=False)
 
 
 def _show_rows(report: Report) -> None:
-    refused = ("Refused as arguments", "By a rule", "Harmless", "Got through")
-    shown = table("Row", "What is tried", "Tricks", "Attempts", *refused)
+    """What matters most stands on the left, where a narrow terminal does not cut it off."""
+    refused = ("By a\nrule", "Refused as\narguments")
+    shown = table("Row", "Attempts", "Got\nthrough", "What is tried", *refused, "Harmless", "Tricks")
+    shown.padding = (0, 1, 0, 0)
+    for column in shown.columns:
+        column.min_width = max(map(len, str(column.header).split("\n")))
     for row, says in sorted(ROWS.items()):
         sums = _sums(report, row)
-        cells = [f"{sums[name]:,}" for name in ("tricks", "attempts", *_BY)]
+        cells = {name: f"{sums[name]:,}" for name in ("tricks", "attempts", *_BY)}
         if row == _MEMORY:
-            says, cells = f"{says}: not tried, this needs a memory of calls", ["–"] * 6
-        shown.add_row(str(row) if row else "–", says, *cells)
+            says, cells = f"{says}: not tried, this needs a memory of calls", dict.fromkeys(cells, "–")
+        before = (str(row) if row else "–", cells["attempts"], cells["through"], says)
+        shown.add_row(*before, *(cells[name] for name in ("rule", "arguments", "harmless", "tricks")))
     stdout().print(shown)
 
 
@@ -107,6 +120,10 @@ def _show_through(scope: Scope, through: Through, presets: Sequence[str]) -> Non
     wire = "" if through.taken else " (over HTTP; on stdio the line is refused)"
     lines = [f"    what arrives: {through.arrives}{wire}", f"    request: {_request(through.request)}"]
     console.print(plain(head), style="red", highlight=False, soft_wrap=True)
+    if attempt.shot.before is not MISSING:
+        lines.append(f"    where the lookup answers: {_short(json.dumps(attempt.shot.before))}")
+    if through.rule == "time_window":
+        lines.append(f"    at: {datetime.fromtimestamp(attempt.shot.now, UTC):%a %Y-%m-%d %H:%M} UTC")
     for line in (*lines, f"    again: {_again(scope, through, presets)}"):
         console.print(plain(line), highlight=False, soft_wrap=True)
 

@@ -6,19 +6,21 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from mcpgate import catalog
 from mcpgate.cli.console import plain
-from mcpgate.errors import UsageError
+from mcpgate.errors import MCPGateError, SpecError, UsageError
 from mcpgate.json_schema import compile_pattern
-from mcpgate.policy.selectors import fault
+from mcpgate.policy.selectors import fault, matches, names_tools
 from mcpgate.policy.templates import TEMPLATES
 from mcpgate.spec.check import shipped_schema
 from mcpgate.spec.policy import read_policy
 from mcpgate.spec.rules_json import ForeignRule, ForeignRules, read_rules
 from mcpgate.spec.yaml_text import MAX_BYTES, did_you_mean
+from mcpgate.values import Selector, Tool
 
 _WIDTH: Final = 108
 # what every reader of YAML, of whichever version, takes for this very text
@@ -38,7 +40,11 @@ def import_file(file: str, name: str, tools: Sequence[str]) -> int:
     if not compile_pattern(wanted["pattern"]).fullmatch(name):
         raise UsageError(f"--name {plain(name)}: {wanted['patternErrorMessage']}.")
     data = sys.stdin.buffer.read(MAX_BYTES + 1) if file == "-" else catalog.read_file(Path(file))
-    found = read_rules("stdin" if file == "-" else plain(file), data)
+    file = "stdin" if file == "-" else plain(file)
+    found = read_rules(file, data)
+    if not found.rules:
+        says = "every rule is switched off (enabled: false), so there is nothing left to import"
+        raise SpecError([f"{file}: {says}"])
     policy = "\n".join(_policy(name, found.rules, tools)) + "\n"
     read_policy("the imported policy", policy.encode())
     for line in _notes(found, tools):
@@ -73,6 +79,24 @@ def _notes(found: ForeignRules, tools: Sequence[str]) -> Iterator[str]:
             yield f"No tools are named by {_several(places)}: for [{', '.join(selectors)}]{but}."
     if unsaid:
         yield "Say which tools are meant with --for TOOL."
+    named = dict.fromkeys((*tools, *(text for rule in found.rules for text in rule.tools)))
+    yield from _unknown([Selector(text) for text in named])
+
+
+def _unknown(selectors: Sequence[Selector]) -> Iterator[str]:
+    """The names and globs that are those of no tool of a connector that can be found by name."""
+    named = [selector for selector in selectors if names_tools(selector)]
+    tools = list(_known_tools()) if named else []
+    for selector in named:
+        if not any(matches(selector, tool) for tool in tools):
+            near = did_you_mean(selector.text, [tool.name for tool in tools])
+            yield f"No connector here has a tool called '{selector.text}'{near or '.'}"
+
+
+def _known_tools() -> Iterator[Tool]:
+    for name in catalog.names("connectors"):
+        with suppress(MCPGateError):
+            yield from catalog.load_connector(name).tools.values()
 
 
 def _several(places: Sequence[str], most: int = 5) -> str:

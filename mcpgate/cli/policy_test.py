@@ -61,6 +61,9 @@ def test_files(files: Sequence[str], *, as_json: bool) -> int:
 def _test_file(file: str) -> tuple[Path, Path | None]:
     """The file that holds the tests, and the policy whose tests they have to be."""
     path = Path(file)
+    if path.is_dir():
+        hint = f"Name the files in it, such as {path / 'till.test.yaml'}."
+        raise NotFoundError(f"{file} is a folder, and not a file of tests.", hint)
     keys = load(file, catalog.read_file(path)).value
     if keys.keys() & {"demo", "test"}:
         return path, None

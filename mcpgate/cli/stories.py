@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,11 +19,19 @@ from mcpgate import catalog
 from mcpgate.cli.commands import app
 from mcpgate.cli.opening import Options, open_toolset
 from mcpgate.cli.serving import build_gateway
-from mcpgate.errors import ArgumentsError, DeniedError, SpecError, UnknownToolError, UsageError
+from mcpgate.errors import (
+    ArgumentsError,
+    DeniedError,
+    NotFoundError,
+    SpecError,
+    UnknownToolError,
+    UsageError,
+)
 from mcpgate.gateway import Gateway
 from mcpgate.places import MISSING
 from mcpgate.spec.policy import read_policy, unite
 from mcpgate.spec.story import Case, Story, read_story
+from mcpgate.spec.yaml_text import load
 from mcpgate.toolset import Toolset, build_toolset
 from mcpgate.values import Finding, Policy
 
@@ -54,18 +63,32 @@ class Result:
 
 def open_story(file: Path) -> Opened:
     """Read a story and open what it runs, in the sandbox; raises `SpecError` or `NotFoundError`."""
-    story = read_story(str(file), catalog.read_file(file))
-    options = _with_policy_file(story, _options(story, file.parent), file.parent)
-    try:
+    data = catalog.read_file(file)
+    story = read_story(str(file), data)
+    place = load(str(file), data).place
+    options = _options(story, file.parent)
+    with _told_at(place(("policy",))):
+        options = _with_policy_file(story, options, file.parent)
+    with _told_at(story.origin):
         toolset = open_toolset(options)
-        if story.policy is not None:
-            toolset = _with_policy(toolset, _resolved(story.policy, file))
-    except UsageError as error:
-        raise SpecError([f"{story.origin}: {error.message}"], error.hint) from None
+    if story.policy is not None:
+        with _told_at(place(("policy", "extends"))):
+            policy = _resolved(story.policy, file)
+        with _told_at(story.origin):
+            toolset = _with_policy(toolset, policy)
     faults = list(_faults(story, toolset))
     if faults:
         raise SpecError(faults)
     return Opened(story, build_gateway(options, toolset), tuple(options.files))
+
+
+@contextmanager
+def _told_at(place: str) -> Iterator[None]:
+    """Tells with a place of the story what it names and is not there, or cannot be used."""
+    try:
+        yield
+    except (NotFoundError, UsageError) as error:
+        raise SpecError([f"{place}: {error.message}"], error.hint) from None
 
 
 def decide_case(gateway: Gateway, case: Case) -> Result:

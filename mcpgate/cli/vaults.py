@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cache
 
 from mcpgate import catalog, paths
 from mcpgate.cli.asking import ask_secret
@@ -41,11 +42,12 @@ def sealed_vault() -> SealedVault:
 
 def connected_vault(scrubber: Scrubber, sealed: SealedVault | None = None) -> ConnectedVault:
     """Opens what `connect` has sealed."""
-    return ConnectedVault(sealed or sealed_vault(), catalog.known_connector, scrubber)
+    return ConnectedVault(sealed or sealed_vault(), cache(catalog.known_connector), scrubber)
 
 
 def open_vault(scrubber: Scrubber) -> Vault:
     """The vault of a gateway: credentials that were connected, and those of the environment."""
     sealed = sealed_vault()
-    environment = EnvironmentVault(os.environ, catalog.known_connector, scrubber)
+    # every call asks for the connector of a name: it is read once
+    environment = EnvironmentVault(os.environ, cache(catalog.known_connector), scrubber)
     return ChosenVault(os.environ, sealed, environment, connected_vault(scrubber, sealed))

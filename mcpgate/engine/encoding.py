@@ -23,14 +23,16 @@ def pairs(name: str, value: Any, lists: str) -> Iterator[tuple[str, str]]:
     """The pairs one parameter becomes. None and empty lists and objects vanish; `""` is sent.
 
     `lists` says how a plain list is written: repeat, comma, brackets or indexed; a list of objects is always
-    indexed. Raises `ArgumentsError` for map keys with brackets and, under comma, for entries with a comma.
+    indexed. Raises `ArgumentsError` for map keys that are empty or have brackets, and under comma for entries
+    with a comma.
     """
     if value is None:
         return
     if isinstance(value, dict):
         for key, item in value.items():
-            if "[" in key or "]" in key:
-                raise ArgumentsError(f"{name}: the key {key!r} has a bracket, which cannot be sent")
+            if not key or "[" in key or "]" in key:
+                wrong = "has a bracket" if key else "is empty"
+                raise ArgumentsError(f"{name}: the key {key!r} {wrong}, which cannot be sent")
             yield from pairs(f"{name}[{key}]", item, lists)
     elif isinstance(value, list):
         yield from _list(name, value, lists)

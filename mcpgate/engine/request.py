@@ -126,10 +126,13 @@ def _path_value(part: Placeholder, value: Json, has_pattern: bool) -> str:
         raise ArgumentsError(f"{part.name}: a list or an object cannot be part of the address")
     text = scalar(value)
     shown = repr(text if len(text) <= 80 else text[:77] + "…")
-    if not text or _CONTROL.search(_decode(text)) or _has_dots(text):
-        raise ArgumentsError(
-            f"{part.name}: {shown} cannot be part of the address (empty, '.', '..' or control)"
-        )
+    wrong = "is empty" if not text else "has control characters" if _CONTROL.search(_decode(text)) else ""
+    if wrong or _has_dots(text):
+        wrong = wrong or "has a '.' or '..' part"
+        raise ArgumentsError(f"{part.name}: {shown} {wrong}, and cannot be part of the address")
+    if not has_pattern and _decode(text) != text:
+        # a server that decodes twice would read another value than the rules did
+        raise ArgumentsError(f"{part.name}: {shown} is percent-encoded; give it as it is")
     if not text.isascii() and not has_pattern:
         raise ArgumentsError(f"{part.name}: {shown} has characters outside ASCII")
     if not part.slashes:

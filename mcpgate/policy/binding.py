@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -28,6 +30,7 @@ _CLOSED: Final = ("preset", "ceiling")
 _RAISED: Final = (
     "The key was connected for no more; a person raises that by connecting it again, with --allow."
 )
+_NEAR: Final = 0.75
 
 Bound: TypeAlias = tuple[Finding | BoundRule, ...]
 
@@ -85,14 +88,16 @@ def unmatched(
 ) -> Iterator[tuple[str, str, str, list[str]]]:
     """Typos that would unguard: (origin, what is wrong, the word, the words it may have meant).
 
-    A tool name or glob that begins with the name of a connector that is present must match something among
-    `every` tool, and a field must exist in at least one of the policy's `tools` that its rule matches.
+    A tool name or glob that begins with the name of a connector that is present, or nearly so, must match
+    something among `every` tool, one of a flag always; and a field must exist in at least one of the policy's
+    `tools` that its rule matches.
     """
-    prefixes = tuple(name + joint for name in connectors for joint in "_*?")
+    present = list(connectors)
     names = [tool.name for tool in every]
     for selector in _selectors(policy):
-        must_match = names_tools(selector) and selector.text.startswith(prefixes)
-        if must_match and not any(matches(selector, tool) for tool in every):
+        if not names_tools(selector) or any(matches(selector, tool) for tool in every):
+            continue
+        if policy.kind == "flags" or _is_about(selector, present):
             yield selector.origin, f"no tool is called '{selector.text}'", selector.text, names
     for rule in policy.rules:
         reached = [tool for tool in tools if any(matches(selector, tool) for selector in rule.selectors)]
@@ -100,6 +105,12 @@ def unmatched(
             if not any(has(tool, split_field(field)) for tool in reached):
                 known = sorted({name for tool in reached for name in field_names(tool.schema)})
                 yield rule.origin, f"no tool that {rule.template} reaches has a field '{field}'", field, known
+
+
+def _is_about(selector: Selector, connectors: list[str]) -> bool:
+    """Whether a name or glob is one of these connectors' tools, or has its name misspelt."""
+    owner = re.split("[_*?]", selector.text, maxsplit=1)[0]
+    return owner in connectors or bool(difflib.get_close_matches(owner, connectors, n=1, cutoff=_NEAR))
 
 
 def _selectors(policy: Policy) -> Iterator[Selector]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from mcpgate.policy.binding import Bound
@@ -15,15 +16,18 @@ _LONGEST_FACT: Final = 400
 
 def decide(bound: Bound, call: Call) -> Decision:
     """Hold a call against everything bound to its tool; the first finding that denies is the reason."""
-    trace = tuple(step if isinstance(step, Finding) else evaluate(step, call) for step in bound)
-    if not any(finding.layer == finding.rule == "preset" and finding.verdict == "allow" for finding in trace):
-        nothing = Finding("preset", "preset", "deny", f"no preset allows {call.tool.name}")
-        trace = (*trace, nothing)
-    for verdict in ("deny", "ask"):
-        for finding in trace:
-            if finding.verdict == verdict:
-                return Decision(finding.verdict, trace, finding)
-    return Decision("allow", trace)
+    trace = [step if isinstance(step, Finding) else evaluate(step, call) for step in bound]
+    if not any(_allows(finding) for finding in trace):
+        trace.append(Finding("preset", "preset", "deny", f"no preset allows {call.tool.name}"))
+    against = [finding for finding in trace if finding.verdict in ("deny", "ask")]
+    if not against:
+        return Decision("allow", tuple(trace))
+    reason = next((finding for finding in against if finding.verdict == "deny"), against[0])
+    return Decision(reason.verdict, tuple(trace), reason)  # type: ignore[arg-type]
+
+
+def _allows(finding: Finding) -> bool:
+    return finding.layer == finding.rule == "preset" and finding.verdict == "allow"
 
 
 def asks_lookup(bound: Bound, call: Call) -> bool:
@@ -31,15 +35,16 @@ def asks_lookup(bound: Bound, call: Call) -> bool:
     return any(not isinstance(step, Finding) and step.asks_before(call) for step in bound)
 
 
-def explain(finding: Finding) -> str:
+def explain(finding: Finding, trace: Iterable[Finding] = ()) -> str:
     """A denial in words: which rule, which value, what would pass, and the reason its author gave."""
     asks = ", which asks a person first (approvals are not built yet)" if finding.verdict == "ask" else ""
     parts = [f"Denied by {finding.rule}{asks}: {finding.says}."]
-    parts += [f"Passes: {finding.passes}."] if finding.passes else []
+    passes = _passes(finding, trace)
+    parts += [f"Passes: {passes}."] if passes else []
     return " ".join([*parts, finding.reason]).strip()
 
 
-def structure(finding: Finding) -> dict[str, Any]:
+def structure(finding: Finding, trace: Iterable[Finding] = ()) -> dict[str, Any]:
     """The same denial as `structuredContent`."""
     facts = {
         "denied": True,
@@ -47,10 +52,16 @@ def structure(finding: Finding) -> dict[str, Any]:
         "field": finding.field,
         "limit": finding.limit,
         "value": _brief(finding.value),
-        "passes": finding.passes,
+        "passes": _passes(finding, trace),
         "reason": finding.reason,
     }
     return {key: value for key, value in facts.items() if value not in ("", None)}
+
+
+def _passes(finding: Finding, trace: Iterable[Finding]) -> str:
+    """What would pass the rule and each other one that denies as well."""
+    others = (other.passes for other in trace if other.verdict in ("deny", "ask"))
+    return " and ".join(dict.fromkeys(filter(None, (finding.passes, *others))))
 
 
 def _brief(value: Json) -> Json:

@@ -25,8 +25,10 @@ def split_field(field: str) -> Keys:
 
 
 def is_missing(value: Any) -> bool:
-    """Whether what was found at a field counts as missing: nothing, null, or an empty list."""
-    return value is MISSING or value is None or value == []
+    """Whether what was found at a field counts as missing: nothing, null, or nothing but such inside."""
+    if isinstance(value, dict | list):
+        return all(is_missing(item) for item in (value.values() if isinstance(value, dict) else value))
+    return value is MISSING or value is None
 
 
 def read_field(arguments: Any, keys: Keys, *, opened: bool = False) -> list[Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from mcpgate.values import Json
@@ -34,6 +36,13 @@ def _look_alikes() -> dict[int, str]:
 
 
 _LOOK_ALIKES: Final = _look_alikes()
+
+
+# a small capital, a letter in a frame, one with a hook: which letter it shows is in its name
+_NAME: Final = re.compile(
+    r"(?:.* )?LATIN (?:SMALL |CAPITAL )?LETTER (?:SMALL CAPITAL )?([A-Z])(?: WITH .*)?"
+    r"|REGIONAL INDICATOR SYMBOL LETTER ([A-Z])"
+)
 
 
 class _Outline(dict[int, str]):
@@ -69,6 +78,17 @@ def bare(text: str) -> str:
     shown = unicodedata.normalize("NFKC", "".join(char for char in text if not _is_invisible(char)))
     letters = unicodedata.normalize("NFD", shown.translate(_LOOK_ALIKES))
     return "".join(char for char in letters if not is_mark(char))
+
+
+def latin(text: str) -> str:
+    """A text with each character that shows a Latin letter, whatever is done to it, as that letter."""
+    return text if text.isascii() else "".join(char if char < "\x80" else _letter(char) for char in text)
+
+
+@lru_cache(maxsize=4096)
+def _letter(char: str) -> str:
+    match = None if is_mark(char) else _NAME.fullmatch(unicodedata.name(char, ""))
+    return char if match is None else (match[1] or match[2]).lower()
 
 
 def apart(text: str) -> str:

@@ -31,6 +31,8 @@ def _project_rule(tool: Tool, step: BoundRule, schema: dict[str, Json]) -> None:
     template, config = step.template, step.rule.config
     if template.looks_at == "money" and tool.money is not None:
         _project_money(tool.money, config, schema)
+    if template.looks_at == "call":
+        template.project(config, schema)
     if template.looks_at == "texts" and not step.readings:
         for place in _texts(schema):
             template.project(config, place)

@@ -21,13 +21,13 @@ _JOINTS: Final = {"repo": "/"}
 class Reading:
     """A field as it is called, and every place where it may stand; with a `joint` they make one value.
 
-    `argument` is its name where it is an argument as such, which most are: those are read at once.
+    `straight` are its keys where they lead through objects only, as most do: those are walked at once.
     """
 
     field: str
     places: tuple[Keys, ...]
     joint: str = ""
-    argument: str = ""
+    straight: Keys = ()
 
     @property
     def in_before(self) -> bool:
@@ -48,7 +48,8 @@ def readings(rule: Rule, tool: Tool) -> tuple[tuple[Reading, ...], str]:
         places = tool.roles.get(role, ())
         if field:
             keys = split_field(field)
-            found.append(Reading(field, (keys,), argument=keys[0] if len(keys) == 1 else ""))
+            straight = () if "*" in keys or keys[0] == BEFORE else keys
+            found.append(Reading(field, (keys,), straight=straight))
             lacking = lacking or ("" if has(tool, keys) else f"field {field}")
         elif places:
             label = _JOINTS.get(role, ", ").join(place.text for place in places)

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from mcpgate.places import MISSING
 from mcpgate.policy.call import Call, Config, Miss, UndecidableError
-from mcpgate.policy.fields import subschemas
+from mcpgate.policy.fields import Keys, subschemas
 from mcpgate.policy.reading import Reading, read, readings
 from mcpgate.policy.templates import TEMPLATES
 from mcpgate.policy.templates.money import asks_before
@@ -20,6 +20,7 @@ LayerName: TypeAlias = Literal["app", "account", "ceiling", "preset", "rules"]
 Look: TypeAlias = tuple[Config, list[Any]]
 
 _CLOSED: Final = "and what cannot be decided is denied"
+_SCALAR: Final = (str, int, float)
 _LONGEST: Final = 64 * 1024
 _ENDS: Final[Mapping[LooksAt, int]] = {"span": 2}
 _VERDICTS: Final[Mapping[Mode, Literal["deny", "observe", "ask"]]] = {
@@ -40,6 +41,7 @@ class BoundRule:
     lacking: str
     configs: tuple[Config, ...]
     passing: Finding
+    straight: Keys
 
     @property
     def closed(self) -> bool:
@@ -62,7 +64,10 @@ def bind_rule(layer: LayerName, rule: Rule, tool: Tool) -> BoundRule:
     fields = ", ".join(reading.field for reading in found)
     source = f"{rule.policy} ({rule.origin})"
     passing = Finding(layer, rule.template, "allow", f"{fields or 'the call'} passes", source, fields)
-    return BoundRule(layer, rule, TEMPLATES[rule.template], found, lacking, configs, passing)
+    template = TEMPLATES[rule.template]
+    one = template.looks_at in ("values", "field", "fields") and len(found) == 1 and not lacking
+    straight = found[0].straight if one else ()
+    return BoundRule(layer, rule, template, found, lacking, configs, passing, straight)
 
 
 def evaluate(bound: BoundRule, call: Call) -> Finding:
@@ -70,25 +75,30 @@ def evaluate(bound: BoundRule, call: Call) -> Finding:
     try:
         miss = _miss(bound, call)
     except UndecidableError as error:
+        # the author's reason is about the limit, which was not looked at
         miss = Miss(f"{error}, {_CLOSED}", "", field=error.field)
+        return _against(bound, miss, reason="")
     except _MissingError as error:
         miss = error.miss
     except Exception as error:  # noqa: BLE001  a rule that fails denies, whatever failed
         miss = Miss(f"the rule failed ({type(error).__name__}), {_CLOSED}", "")
     if miss is None:
         return bound.passing
-    rule = bound.rule
+    return _against(bound, miss, bound.rule.reason)
+
+
+def _against(bound: BoundRule, miss: Miss, reason: str) -> Finding:
     return Finding(
         bound.layer,
-        rule.template,
-        _VERDICTS[rule.mode],
+        bound.rule.template,
+        _VERDICTS[bound.rule.mode],
         miss.says,
         bound.passing.source,
         miss.field,
         miss.limit,
         miss.value,
         miss.passes,
-        rule.reason,
+        reason,
     )
 
 
@@ -103,6 +113,15 @@ class _MissingError(Exception):
 def _miss(bound: BoundRule, call: Call) -> Miss | None:
     """The first thing that a rule finds wrong with a call."""
     check = bound.template.check
+    if bound.straight:
+        # most rules look at one value of one field: the shortest way to it
+        value: Any = call.arguments
+        for key in bound.straight:
+            value = value.get(key, MISSING) if isinstance(value, dict) else None
+        if isinstance(value, _SCALAR):
+            return check(bound.configs[0], call, [value])
+        if value is MISSING and not bound.closed:
+            return check(bound.configs[0], call, [])
     for config, values in _LOOKS[bound.template.looks_at](bound, call):
         miss = check(config, call, values)
         if miss is not None:
@@ -169,11 +188,6 @@ def _must_have(bound: BoundRule, call: Call) -> None:
 
 def _given(bound: BoundRule, reading: Reading, call: Call, opened: bool) -> list[Any]:
     """What stands at a reading; where it is missing, a limit does not let it pass."""
-    value = call.arguments.get(reading.argument, MISSING) if reading.argument else None
-    if isinstance(value, str | int | float):
-        return [value]
-    if value is MISSING and not bound.closed:
-        return []
     values, missing = read(reading, call, opened=opened, nulls=bound.template.block)
     if missing and bound.closed:
         raise _missing(bound, reading, call)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from mcpgate.apps import App, Grant, open_account
+from mcpgate.apps import App, Grant
 from mcpgate.cli.attack_run import Report, attack
 from mcpgate.policy.templates import TEMPLATES
 from mcpgate.toolset import Toolset, build_toolset
-from mcpgate.values import Connector, Policy, Rule, Selector
+from mcpgate.values import Account, Connector, Policy, Rule, Selector
 from tests.policy.shop import EVERYTHING, SHOP, connector, policy
 
 Guardrail = Mapping[str, Any]
@@ -41,7 +41,8 @@ def _rules(entry: Guardrail, line: int) -> list[Rule]:
 def toolset(made: Policy, shop: Connector | None = None, preset: str = EVERYTHING) -> Toolset:
     """The shop under a policy."""
     under = made if made.kind == "preset" else policy(preset)
-    grant = Grant(open_account(shop or connector(), {}), under)
+    made_of = shop or connector()
+    grant = Grant(Account(made_of, str(made_of.base_url), "", {}), under)
     return build_toolset(App("test", (grant,), rules=() if made.kind == "preset" else (made,)))
 
 

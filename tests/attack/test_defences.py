@@ -16,6 +16,7 @@ from mcpgate.engine import encoding, request
 from mcpgate.places import MISSING
 from mcpgate.policy import binding, folding, reading, rule
 from mcpgate.policy.call import Miss, UndecidableError
+from mcpgate.policy.detect import domains, keywords, links
 from mcpgate.policy.fields import read_field
 from mcpgate.policy.templates import TEMPLATES, money, values
 from mcpgate.server import lines
@@ -43,11 +44,8 @@ NOTE = "shop_send_note"
 
 def _check(name: str, check: Callable[..., Any]) -> Off:
     """A template with another check."""
-    return lambda patch: patch.setitem(
-        TEMPLATES,  # type: ignore[arg-type]
-        name,
-        dataclasses.replace(TEMPLATES[name], check=check),
-    )
+    table: Any = TEMPLATES
+    return lambda patch: patch.setitem(table, name, dataclasses.replace(TEMPLATES[name], check=check))
 
 
 def _both(*offs: Off) -> Off:
@@ -161,6 +159,10 @@ def _ends_with_domain(config: Mapping[str, Any], call: Any, found: list[Any]) ->
     return None if any(at_home) else Miss("no", "")
 
 
+def _mapped_is_fine(patch: Patch) -> None:
+    patch.setattr(domains, "is_plain", lambda domain: True)
+
+
 def _contains(key: str) -> Callable[..., Miss | None]:
     """Looks for what is blocked in the text as it is."""
 
@@ -261,6 +263,21 @@ DEFENCES: dict[str, tuple[dict[str, Any] | str, Off, set[int]]] = {
         _check("allow_domains", _ends_with_domain),
         {7, 9},
     ),
+    "a domain is written plainly": (
+        {"for": NOTE, "allow_domains": {"field": "to", "domains": ["example.com"]}},
+        _mapped_is_fine,
+        {9},
+    ),
+    "an outsider's domain is written plainly": (
+        {"for": NOTE, "block_external": {"field": "to", "domain": "bücher.example"}},
+        _mapped_is_fine,
+        {9},
+    ),
+    "an address is written plainly": (
+        {"for": NOTE, "allow_addresses": {"field": "to", "addresses": ["jane@example.com"]}},
+        _mapped_is_fine,
+        {9},
+    ),
     "domains are compared by IDNA": (
         {"for": NOTE, "block_domains": {"field": "to", "domains": ["example.com"]}},
         _check("block_domains", _contains("domains")),
@@ -279,6 +296,29 @@ DEFENCES: dict[str, tuple[dict[str, Any] | str, Off, set[int]]] = {
     "a keyword is known in disguise": (
         {"for": NOTE, "keyword_block": {"keywords": ["refund"]}},
         _check("keyword_block", _contains("keywords")),
+        {9},
+    ),
+    "a letter is known by its name": (
+        {"for": NOTE, "keyword_block": {"keywords": ["refund"]}},
+        lambda patch: patch.setattr(keywords, "latin", lambda text: text),
+        {9},
+    ),
+    "a keyword is known with a break in it": (
+        {"for": NOTE, "keyword_block": {"keywords": ["password"]}},
+        _both(
+            lambda patch: patch.setattr(keywords, "_broken", lambda word: word),
+            lambda patch: patch.setattr(keywords, "_patterns", keywords._patterns.__wrapped__),
+        ),
+        {9},
+    ),
+    "mailto is a link": (
+        {"for": NOTE, "block_urls": {}},
+        lambda patch: patch.setattr(links, "_MAILTO", re.compile("(?!)")),
+        {9},
+    ),
+    "numbers with a path are a link": (
+        {"for": NOTE, "block_urls": {}},
+        lambda patch: patch.setattr(links, "_NUMBERS", re.compile("(?!)")),
         {9},
     ),
     "a link is known in disguise": (

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mcpgate.cli.opening import account_policy
+from mcpgate.errors import UsageError
 from tests.cli.conftest import Ran
+from tests.policy.shop import SHOP
 
 Run = Callable[..., Ran]
 
@@ -79,6 +82,14 @@ def test_it_takes_tools_off_the_list(mcpgate: Run, home: Path) -> None:
         ),
         ("policy.yaml", "preset: x\nallow: [read]\n", "this is a preset; a policy is wanted here"),
         ("policy.yml", SMALL, "is not read: the rules for every app stand in policy.yaml."),
+        ("Policy.yaml", SMALL, "Policy.yaml is not read: the rules for every app stand in policy.yaml."),
+        ("POLICY.YML", SMALL, "POLICY.YML is not read: the rules for every app stand in policy.yaml."),
+        (
+            "policy.yaml",
+            "policy: x\nguardrails: [{ for: stripe_create_charg, max_value: { field: amount, max: 1 } }]\n",
+            "policy.yaml:2: no tool is called 'stripe_create_charg'; did you mean 'stripe_create_charge'?",
+        ),
+        ("policy.yaml", "policy: x\ndeny: [stripe_delet_*]\n", "policy.yaml:2: no tool is called"),
     ],
 )
 def test_one_that_cannot_be_read_stops_everything(
@@ -92,6 +103,36 @@ def test_one_that_cannot_be_read_stops_everything(
     ran = mcpgate("doctor", "--offline")
     assert ran.code == 1
     assert "✗ policy" in ran.out
+    assert says in ran.out
+
+
+def test_a_name_in_another_case_stands_beside_the_right_one_in_vain(mcpgate: Run, home: Path) -> None:
+    write(home, SMALL)
+    (home / "policy.yaml").rename(home / "Policy.YAML")
+    assert mcpgate("tools", "stripe").code == 2
+    (home / "Policy.YAML").rename(home / "policy.yaml")
+    (home / "policy.yaml.old").touch()
+    assert mcpgate("tools", "stripe").code == 0
+
+
+def test_a_home_that_cannot_be_listed_is_not_one_without_a_policy(home: Path) -> None:
+    home.write_text("no folder")
+    with pytest.raises(UsageError, match=f"{home} cannot be read: Not a directory"):
+        account_policy()
+
+
+def test_doctor_holds_it_against_every_connector_without_its_settings(mcpgate: Run, home: Path) -> None:
+    write(home, "policy: x\nguardrails:\n  - { for: write, block_fields: { fields: [gift] } }\n")
+    (home / "connectors").mkdir()
+    shop = SHOP.replace("https://api.shop", "https://{site}.shop")
+    settings = "settings: { site: { type: string, description: Which., pattern: '[a-z]+' } }\n"
+    (home / "connectors" / "shop.yaml").write_text(shop.lstrip() + settings)
+    assert mcpgate("tools", "shop").code == 2
+    ran = mcpgate("doctor", "--offline", "--json")
+    (finding,) = [each for each in json.loads(ran.out) if each["about"] == "policy"]
+    assert ran.code == 1
+    assert finding["says"].endswith("policy.yaml:3: no tool that block_fields reaches has a field 'gift'")
+    assert finding["mend"] == "Correct it: until then stripe does not run."
 
 
 def test_one_that_leads_nowhere_is_not_the_same_as_none(mcpgate: Run, home: Path) -> None:

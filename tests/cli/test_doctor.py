@@ -37,7 +37,8 @@ def findings(ran: Ran) -> dict[str, list[dict[str, str]]]:
     return found
 
 
-def test_a_new_machine_is_in_order(mcpgate: Run) -> None:
+def test_a_new_machine_is_in_order(mcpgate: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MCPGATE_HOME")
     ran = mcpgate("doctor", "--offline")
     assert ran.code == 0
     assert "Everything is in order." in ran.out
@@ -46,6 +47,14 @@ def test_a_new_machine_is_in_order(mcpgate: Run) -> None:
     assert found["presets"][0]["says"] == "full-access, read-only, transact"
     assert found["credential"][0]["state"] == "note"
     assert found["client"][0]["says"] == "no MCP client that mcpgate knows is here"
+
+
+def test_a_home_that_is_not_there_is_said(mcpgate: Run, home: Path) -> None:
+    ran = mcpgate("doctor", "--offline")
+    assert ran.code == 0
+    assert f"– home        MCPGATE_HOME names {home}, and there is no such folder: no rules" in ran.out
+    assert f"→ mkdir -m 700 {home}, or correct it" in ran.out
+    assert "Everything else is in order." in ran.out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")

@@ -74,7 +74,23 @@ def test_a_policy_that_does_not(here: Path, capsys: pytest.CaptureFixture[str]) 
     assert re.search(r"attempts on 2 rules: \d+ got through\.$", out.strip())
     assert "Got through: row 3, another currency with the same figure. max_value (open.yaml:4)" in out
     assert "Got through: row 4, left out. max_value (open.yaml:6) on stripe_create_refund" in out
-    assert "request: POST https://api.stripe.com/v1/refunds charge=a1" in out
+    assert "request: POST https://api.stripe.com/v1/refunds charge=" in out
+
+
+def test_what_matters_is_seen_on_a_narrow_terminal(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    attack("open.yaml", OPEN)
+    lines = capsys.readouterr().out.splitlines()
+    heads = next(line for line in lines if line.startswith(" Row"))
+    assert heads.split() == [
+        *("Row", "Attempts", "through", "What", "is", "tried", "rule", "arguments", "Harmless", "Tricks")
+    ]
+    row = next(line for line in lines if line.startswith(" 3 "))
+    attempts, through = row.split()[1:3]
+    assert int(attempts) > int(through) > 0
+    assert max(map(len, lines[: lines.index(row)])) <= 80
 
 
 def test_what_got_through_can_be_done_again(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -205,7 +205,21 @@ def test_flags_that_cannot_be_used(
     assert ran.err.startswith(says)
 
 
-def test_when_every_rule_is_switched_off_the_policy_is_empty(mcpgate: Run, folder: Path) -> None:
-    policy, said = imported(mcpgate, {**LIMIT, "enabled": False})
-    assert policy.rules == ()
-    assert "the rule" in said
+def test_where_every_rule_is_switched_off_nothing_is_left(mcpgate: Run, folder: Path) -> None:
+    Path("rules.json").write_text(json.dumps([{**LIMIT, "enabled": False}]))
+    ran = mcpgate("policy", "import", "rules.json")
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err == (
+        "rules.json: every rule is switched off (enabled: false), so there is nothing left to import\n"
+    )
+
+
+def test_a_tool_that_nobody_has_is_said(mcpgate: Run, folder: Path, home: Path) -> None:
+    (home / "connectors").mkdir(parents=True)
+    (home / "connectors" / "broken.yaml").write_text("x: y\n")
+    rules = [LIMIT, {**LIMIT, "tools": ["stripe_create_chrge", "write"]}]
+    _, said = imported(mcpgate, rules, "--for", "zzz_*", "--for", "effect:erase", "--for", "stripe_*")
+    assert said.splitlines() == [
+        "No connector here has a tool called 'zzz_*'.",
+        "No connector here has a tool called 'stripe_create_chrge'; did you mean 'stripe_create_charge'?",
+    ]

@@ -175,3 +175,16 @@ def test_what_is_printed_has_no_control_characters(mcpgate: Run, folder: Path) -
         assert ran.code == 1
         assert "metadata." in ran.out
         assert not {"\x1b", "\u202e"} & set(ran.out + ran.err)
+
+
+def test_what_is_misspelt(mcpgate: Run, folder: Path) -> None:
+    Path("typos.yaml").write_text(
+        "policy: typos\nmask: [phon]\ndeny: [my_create_refund]\nguardrails:\n"
+        "  - for: stripe_create_refund\n    allow_values: { field: reason, values: [duplicat] }\n"
+    )
+    ran = mcpgate("policy", "lint", "typos.yaml", "--format", "json")
+    found = {each["code"]: (each["place"], each["remedy"]) for each in json.loads(ran.out)}
+    assert ran.code == 1
+    assert found["matches-nothing"][0] == "typos.yaml:3"
+    assert found["masks-nothing"] == ("", "Write phone, or take it out")
+    assert found["never-passes"] == ("typos.yaml:6", "Write duplicate; or write deny: [stripe_create_refund]")

@@ -235,7 +235,24 @@ def test_for_machines(mcpgate: Run, folder: Path) -> None:
             "shop=a, -p, shop=b",
             "till.test.yaml:2: --preset shop=b: shop has a preset already (a).",
         ),
-        ("till.yaml", "tell.yaml", "tell.yaml cannot be read: No such file or directory"),
+        (
+            "till.yaml",
+            "tell.yaml",
+            "till.test.yaml:3: tell.yaml cannot be read: No such file or directory\nCheck the path.",
+        ),
+        ("./shop.yaml", "./shp.yaml", "till.test.yaml:2: shp.yaml cannot be read: No such file"),
+        (
+            "full-access",
+            "full-acces",
+            "till.test.yaml:2: There is no preset 'full-acces'; did you mean 'full-access'?\nKnown are: ",
+        ),
+        ("full-access", "./mine.yaml", "till.test.yaml:2: mine.yaml cannot be read: No such file"),
+        ("--without, ", "--policy, ", "till.test.yaml:2: shop_delete_order cannot be read: No such file"),
+        (
+            "policy: till.yaml",
+            "policy:\n  policy: more\n  extends: red-only",
+            "till.test.yaml:5: There is no preset 'red-only'; did you mean 'read-only'?",
+        ),
         ("policy: till.yaml\n", "", "till.test.yaml:2: what runs here is without till.yaml"),
         ("test: What", "tests: What", "till.yaml has"),
         ("expect: allow", "expect: allowed", "till.test.yaml:7:13: 'allowed' is not one of allow, deny"),
@@ -261,6 +278,16 @@ def test_a_faulty_file_keeps_no_other_from_being_run(mcpgate: Run, folder: Path)
     assert ran.out == "till.test.yaml: 8 calls, all as expected\n"
     assert "shop.yaml:1:1: these are no tests\n" in ran.err
     assert "nowhere.yaml cannot be read" in ran.err
+
+
+def test_a_folder_is_no_file_of_tests(mcpgate: Run, folder: Path) -> None:
+    Path("tests").mkdir()
+    ran = mcpgate("policy", "test", "tests")
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err.splitlines() == [
+        "tests is a folder, and not a file of tests.",
+        f"Name the files in it, such as {Path('tests') / 'till.test.yaml'}.",
+    ]
 
 
 def test_nothing_of_this_machine_has_a_say(
@@ -332,6 +359,10 @@ def test_a_demo_is_a_test_as_well(
     assert "All 3 calls came as the story says." in ran.out
     assert "Denied by max_value: amount 90000 is over the limit of 50000" in ran.out
     assert "There is no request behind it." in ran.out
+    lines = ran.out.splitlines()
+    assert "1. Two shirts." in lines
+    assert "   shop_create_order(amount=4200, currency=usd)" in lines
+    assert "2. shop_create_order(amount=90000, currency=usd)" in lines
     assert mcpgate("policy", "test", "work/till.demo.yaml").out.startswith(
         "work/till.demo.yaml: 3 calls, all as expected\n"
     )

@@ -63,6 +63,12 @@ def test_a_parameter_becomes_pairs(lists: str, value: Any, expected: list[tuple[
     assert list(pairs("x", value, lists)) == expected
 
 
+def test_row_11_an_empty_key_is_refused() -> None:
+    """`x[]=1` would be an entry of a list."""
+    with pytest.raises(ArgumentsError, match="the key '' is empty"):
+        list(pairs("x", {"": 1}, "repeat"))
+
+
 @pytest.mark.parametrize("value", [{"a[b": 1}, {"a]": 1}, {"a": {"[]": 1}}, [{"x[y]": 1}]])
 def test_row_11_a_key_with_brackets_is_refused(value: Any) -> None:
     with pytest.raises(ArgumentsError, match="bracket"):

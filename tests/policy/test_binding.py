@@ -53,6 +53,11 @@ def listed(holder: App) -> list[str]:
             "guardrails: [{ for: write, max_value: { field: amuont, max: 1 }, mode: observe }]",
             "no tool that max_value reaches has a field 'amuont'",
         ),
+        (
+            "deny: [shpo_delete_order]",
+            "no tool is called 'shpo_delete_order'; did you mean 'shop_delete_order'?",
+        ),
+        ("deny: ['shopp_*']", "no tool is called 'shopp_*'"),
     ],
 )
 @pytest.mark.parametrize("layer", ["switches", "account", "preset", "rules"])

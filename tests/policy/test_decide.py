@@ -350,3 +350,26 @@ def test_flags_speak_of_themselves() -> None:
     found = reason(switched, *order())
     assert isinstance(found, Finding)
     assert found.says == "shop_create_order is not among what the --only and --without allows (read)"
+
+
+def test_what_would_pass_passes_every_rule_that_denies() -> None:
+    tools = build_toolset(
+        guarded(
+            "{ for: shop_create_order, max_amount: { usd: 5000 }, reason: Ask first. }",
+            "{ for: shop_create_order, max_amount: { usd: 1000 } }",
+        )
+    )
+    decision = judge(tools, *order(amount=6000, currency="usd"))
+    assert decision.reason is not None
+    both = "amount ≤ 5000 usd and amount ≤ 1000 usd"
+    assert explain(decision.reason, decision.trace).endswith(f"Passes: {both}. Ask first.")
+    assert structure(decision.reason, decision.trace)["passes"] == both
+
+
+def test_the_reason_of_a_limit_is_not_given_for_what_could_not_be_decided() -> None:
+    app = guarded("{ for: shop_create_refund, max_amount: { usd: 100 }, reason: Too large for you. }")
+    found = reason(app, "shop_create_refund", {"order": "o_1"})
+    assert "is not known" in found.says
+    assert found.reason == ""
+    before = {"amount": 500, "currency": "usd"}
+    assert reason(app, "shop_create_refund", {"order": "o_1"}, before=before).reason == "Too large for you."

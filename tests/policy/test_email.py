@@ -14,10 +14,10 @@ from hypothesis import strategies as some
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.arguments import check_arguments
 from mcpgate.errors import SpecError
-from mcpgate.policy import domains
-from mcpgate.policy.addresses import parse_addresses
 from mcpgate.policy.call import Call
 from mcpgate.policy.decide import decide
+from mcpgate.policy.detect import domains
+from mcpgate.policy.detect.addresses import parse_addresses
 from mcpgate.toolset import Toolset, build_toolset, list_tool
 from mcpgate.values import Finding
 from tests.policy.shop import EVERYTHING, connector, policy
@@ -86,12 +86,11 @@ RULES = (ALLOW, BLOCK, ONLY, NOT, INSIDE)
     [
         (ALLOW, "jane@example.com", "allow"),
         (ALLOW, "JANE@EXAMPLE.COM", "allow"),
-        (ALLOW, "jane@example.com.", "allow"),
         (ALLOW, " Jane Doe <jane@example.com> ; \"Dr. O'Neill\" <o'neill@a.example.net>, ", "allow"),
         (ALLOW, "Jörg Müller <joerg@b.a.example.net>", "allow"),
         (
             ALLOW,
-            "a@bücher.example, b@BÜCHER.example, c@xn--bcher-kva.example, d@bu\u0308cher.example",
+            "a@bücher.example, b@bücher.EXAMPLE, c@xn--bcher-kva.example, d@XN--BCHER-KVA.Example",
             "allow",
         ),
         (ALLOW, "jane@mail.example.com", "deny"),
@@ -109,8 +108,6 @@ RULES = (ALLOW, BLOCK, ONLY, NOT, INSIDE)
         (ALLOW, "jane@example.c\u043em", "deny"),  # Cyrillic о
         (ALLOW, "jane@exam\u200bple.com", "deny"),  # zero-width
         (ALLOW, "jane@\u202emoc.elpmaxe", "deny"),  # bidi
-        (ALLOW, "jane@example．com", "allow"),  # full-width dot
-        (ALLOW, "jane@ｅｘａｍｐｌｅ。ｃｏｍ", "allow"),  # full-width letters, ideographic dot
         (ALLOW, "jane@xn--example-.com", "deny"),  # punycode of nothing
         (ALLOW, "jane＠example.com", "deny"),  # full-width sign
         (ALLOW, "evil＠evil.example <jane@example.com>", "deny"),
@@ -246,9 +243,7 @@ def test_a_letter_of_another_script_makes_another_domain(letter: str) -> None:
         domain = f"{'evil'[:at]}{letter}{'evil'[at + 1 :]}.example"
         same = domains.readings(domain) == {"evil.example"}
         assert same == (letter == "ⅼ" and at == 3)
-        assert sent("allow_domains: { domains: [evil.example] }", f"a@{domain}") == (
-            "allow" if same else "deny"
-        )
+        assert sent("allow_domains: { domains: [evil.example] }", f"a@{domain}") == "deny"
 
 
 @given(some.text(max_size=40), some.text('@<>,;:%!"() .\r\n＠．', max_size=12), some.integers(0, 40))
@@ -262,7 +257,40 @@ def test_no_text_slips_another_recipient_past_a_limit(noise: str, signs: str, at
         return
     assert len(parsed) == text.count("@")
     if sent("allow_domains: { domains: [example.com] }", text) == "allow":
-        assert {domains.to_ascii(address.domain) for address in parsed} == {"example.com"}
+        assert {address.domain.lower() for address in parsed} == {"example.com"}
+
+
+@pytest.mark.parametrize(
+    ("domain", "plain"),
+    [
+        ("acme。example", "acme.example"),
+        ("acme．example", "acme.example"),
+        ("acme｡example", "acme.example"),
+        ("ａcme.example", "acme.example"),
+        ("acme.example.", "acme.example"),
+        ("acme.example。", "acme.example"),
+        ("１２.example", "12.example"),
+        ("BÜCHER.example", "bücher.example"),
+        ("Bücher。example", "bücher.example"),
+        ("bu\u0308cher.example", "bücher.example"),
+        ("xn--bcher-kva。Example", "bücher.example"),
+    ],
+)
+def test_what_is_sent_is_the_text_so_a_limit_takes_a_domain_plainly_written_only(
+    domain: str, plain: str
+) -> None:
+    """Row 9: a mapping that IDNA makes and not every server does; a block still sees through it."""
+    for limit in (
+        f"allow_domains: {{ domains: [{plain}] }}",
+        f"allow_addresses: {{ addresses: [j@{plain}] }}",
+        f"block_external: {{ domain: {plain} }}",
+    ):
+        verdict, finding = judge(limit, {"to": f"j@{domain}"})
+        assert verdict == "deny"
+        assert finding is not None
+        assert finding.passes == f"to, cc, more.bcc j@{plain}"
+        assert sent(limit, f"j@{plain}") == "allow"
+    assert sent(f"block_domains: {{ domains: [{plain}] }}", f"j@{domain}") == "deny"
 
 
 # --- places: roles, lists, what is no text ---------------------------------------------------------------

@@ -69,12 +69,12 @@ def test_a_list_at_the_end_can_be_opened(arguments: dict[str, Any], found: list[
     assert read_field(arguments, ("items", "codes"), opened=True) == found
 
 
-@pytest.mark.parametrize("value", [MISSING, None, []])
+@pytest.mark.parametrize("value", [MISSING, None, [], {}, [None], [[]], [{}], {"a": {}}])
 def test_these_count_as_missing(value: Any) -> None:
     assert is_missing(value)
 
 
-@pytest.mark.parametrize("value", [0, "", False, {}, [None], [[]]])
+@pytest.mark.parametrize("value", [0, "", False, [0], [None, 1], {"a": ""}])
 def test_these_are_given(value: Any) -> None:
     assert not is_missing(value)
 

@@ -169,7 +169,26 @@ CASES: list[tuple[str, tuple[str, ...], list[str]]] = [
     ("shop_create_plan", (SUM,), ["takes-away"]),
     ("shop_create_plan", (SUM, "max_items: { field: items, max: 1 }"), ["takes-away", "never-fires"]),
     # rules that are for nothing
-    (ORDER, (SUM, "for: other_*, block_delete: {}"), ["never-fires"]),
+    # names that no tool bears, each remarked upon once
+    (ORDER, (SUM, "for: other_*, block_delete: {}, required_fields: { fields: [a] }"), ["matches-nothing"]),
+    (ORDER, (SUM, f"for: [{ORDER}, other_x], block_fields: {{ fields: [gift] }}"), ["matches-nothing"]),
+    (ORDER, (SUM, "for: other_x, max_value: { field: a, max: 1 }, mode: observe"), ["matches-nothing"]),
+    (
+        ORDER,
+        (SUM, "for: [other_*, effect:erase], block_fields: { fields: [order] }"),
+        ["never-fires", "matches-nothing"],
+    ),
+    (f"{ORDER}, otter_x", (f"for: {ORDER}, {SUM}",), ["matches-nothing"]),
+    # limits that let nothing pass
+    (ORDER, (SUM, "allow_values: { field: size, values: [xl, S] }"), ["never-passes"]),
+    (ORDER, (SUM, "allow_values: { field: size, values: [xl, s] }"), []),
+    (ORDER, (SUM, "allow_values: { field: size, values: [xl] }, when_missing: allow"), ["never-passes"]),
+    (ORDER, (SUM, "allow_values: { field: size, values: [xl] }, mode: observe"), []),
+    (ORDER, (SUM, "allow_values: { field: gift, values: ['yes'] }"), ["never-passes"]),
+    (ORDER, (SUM, "allow_values: { field: note, values: [xl] }"), []),
+    (ORDER, (SUM, "allow_prefix: { field: size, prefix: x }"), ["never-passes"]),
+    (ORDER, (SUM, "block_values: { field: size, values: [s, m, l] }"), []),
+    # rules that are for nothing
     (ORDER, (SUM, "for: shop_send_note, required_fields: { fields: [to] }"), ["never-fires"]),
     (ORDER, (SUM, "for: delete, block_delete: {}"), ["never-fires"]),
     (ORDER, (SUM, "block_delete: {}"), ["never-fires"]),
@@ -185,9 +204,86 @@ def test_what_is_said(allow: str, guardrails: tuple[str, ...], expected: list[st
 
 
 def test_every_lint_is_in_the_tables_and_has_a_line() -> None:
-    told = {code for _, _, codes in CASES for code in codes} | {"shadowed"}
+    told = {code for _, _, codes in CASES for code in codes} | {"shadowed", "masks-nothing"}
     assert told == set(LINTS)
     assert all(each.line[0].isupper() and each.line.endswith(".") for each in LINTS.values())
+
+
+def test_a_misspelt_name_is_told_with_its_place_and_the_nearest_one() -> None:
+    text = "preset: mine\nallow: [read]\ndeny:\n  - erase_*\n  - my_create_refund\n"
+    found = [(each.code, each.place, each.says, each.remedy) for each in remarks(text)]
+    assert found == [
+        (
+            "matches-nothing",
+            "rules.yaml:4",
+            "no tool here is called 'erase_*'",
+            "Write the name of a tool, or take it out",
+        ),
+        (
+            "matches-nothing",
+            "rules.yaml:5",
+            "no tool here is called 'my_create_refund'",
+            "Write shop_create_refund, or take it out",
+        ),
+    ]
+    text = preset("shop_top_up", SUM, "allow_values: { field: speed, values: [fats] }")
+    (remark,) = remarks(text)
+    assert remark.says.endswith("pass: speed takes slow and fast, and none of them passes")
+    assert remark.remedy == "Write fast; or write deny: [shop_top_up]"
+
+
+REPLIES = """
+connector: desk
+base_url: https://desk.example
+tools:
+  desk_read:
+    description: Read.
+    category: read
+    request: GET /people
+    fields: [id, phone, address.city, tags.*]
+  desk_list:
+    description: List.
+    category: read
+    request: GET /lists
+    sample: { data: [{ owner: { email: a@b.example }, notes: [] }] }
+  desk_look:
+    description: Look.
+    category: write
+    request: GET /looks
+    effects: []
+    sample: { secret: x }
+"""
+
+
+@pytest.mark.parametrize(
+    ("mask", "near"),
+    [
+        ("phone", None),
+        ("address.city", None),
+        ("city", None),
+        ("owner", None),
+        ("owner.email", None),
+        ("data.0.owner", None),
+        ("data.*.email", None),
+        ("'*'", None),
+        ("tags.phon", None),
+        ("phon", "phone"),
+        ("address.emial", "email"),
+        ("owner.city", "city"),
+        ("phone.city", "city"),
+        ("zzz", "a name that a reply has"),
+        ("secret", "a name that a reply has"),
+    ],
+)
+def test_a_mask_that_no_reply_has(mask: str, near: str | None) -> None:
+    desk = connector(REPLIES)
+    found = remarks(f"preset: mine\nallow: [read]\nmask: [{mask}]\n", shop=desk)
+    assert [each.code for each in found] == ([] if near is None else ["masks-nothing"])
+    assert [each.remedy for each in found] == ([] if near is None else [f"Write {near}, or take it out"])
+    # with a reply that nobody describes, nobody knows
+    untold = connector(REPLIES.replace("    sample: { secret: x }\n", ""))
+    text = f"preset: mine\nallow: [read, write]\nmask: [{mask}]\n"
+    assert not remarks(text, shop=untold)
 
 
 # --- one tool that limits much by itself -----------------------------------------------------------------

@@ -145,3 +145,22 @@ def test_an_amount_is_never_negative_and_never_less_than_a_part(amounts: list[in
 def test_a_tool_without_a_binding_moves_what_nobody_knows() -> None:
     with pytest.raises(UndecidableError):
         amount_of(Call(connector().tools["shop_send_note"], {"amount": 5, "currency": "usd"}))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passes"),
+    [
+        ({"currency": "usd", "parts": [{"amount": 50, "currency": "usd"}]}, True),
+        ({"parts": [{"amount": 50, "currency": "usd"}]}, True),
+        ({"currency": "usd", "parts": [{"amount": 50, "currency": "jpy"}]}, False),
+        ({"currency": "usd", "parts": [{"amount": 50, "currency": "usd"}, {"amount": 50}]}, False),
+    ],
+)
+def test_what_is_said_at_two_places_has_to_be_the_same(
+    arguments: dict[str, Any], passes: bool
+) -> None:  # row 3
+    """The API may take either of them."""
+    decision = judge(
+        guarded("{ for: shop_create_payout, max_amount: { usd: 100 } }"), "shop_create_payout", arguments
+    )
+    assert (decision.verdict == "allow") is passes

@@ -9,7 +9,7 @@ import pytest
 
 from mcpgate.errors import SpecError
 from mcpgate.policy.decide import explain, structure
-from mcpgate.policy.personal_data import ENTITIES, personal_data
+from mcpgate.policy.detect.personal_data import ENTITIES, personal_data
 from tests.policy.shop import guarded, judge, order, reason
 
 NAMES = {

@@ -11,9 +11,9 @@ from hypothesis import strategies as some
 
 from mcpgate.errors import SpecError
 from mcpgate.json_schema import build_validator, compile_pattern
-from mcpgate.policy.credentials import credentials
 from mcpgate.policy.decide import explain, structure
-from mcpgate.policy.keywords import found_keyword, literal
+from mcpgate.policy.detect.credentials import credentials
+from mcpgate.policy.detect.keywords import found_keyword, literal
 from mcpgate.toolset import build_toolset, list_tool
 from mcpgate.values import Finding
 from tests.policy.shop import guarded, judge, order, policy, reason
@@ -64,6 +64,21 @@ KEYWORDS = ["password", "wire transfer", "api_key", ".env", "rm -rf", "fee", "ä
         ("password", "раsswоrd"),  # Cyrillic
         ("password", "ΡΑSSWΟRD"),  # Greek
         ("password", "РАЅЅ\u200bԜОRD"),
+        ("password", "ᴘᴀssᴡᴏʀᴅ"),
+        ("password", "the 🅿🅰🆂🆂🆆🅾🆁🅳!"),
+        ("password", "🅟🅐🅢🅢🅦🅞🅡🅓"),
+        ("password", "🇵🇦🇸🇸🇼🇴🇷🇩"),
+        ("password", "ƥaʂʂⱳoɍđ"),
+        ("password", "p" + "\u036d" * 5 + "assword"),  # letters on letters are marks
+        ("password", "pass word"),
+        ("password", "my PASS\n  word."),
+        ("password", "ᴘᴀss ᴡᴏʀᴅ"),
+        ("password", "p assword"),
+        ("password", "passwor d"),
+        ("password", "pass-\nword"),
+        ("refund", "r efund"),
+        ("wire transfer", "wire tran sfer"),
+        ("chargeback", "a charge back, please"),
         ("password", "p a s s w o r d"),
         ("password", "P.A.S.S.W.O.R.D."),
         ("password", "p - a - s - s - w - o - r - d"),
@@ -104,7 +119,16 @@ def test_a_keyword_is_found_in_disguise(keyword: str, text: str) -> None:
     [
         # words that only run into one another
         ("therapist", "the rapist"),
-        ("refund", "more-funds"),
+        ("therapist", "the\nrapist"),
+        ("invoice", "in voice mail"),
+        ("nowhere", "we are now here"),
+        ("island", "is land"),
+        ("amount", "a mount"),
+        ("password", "compass wording"),
+        ("password", "pass words, pass the word"),
+        ("selection", "the president's election"),
+        ("наказание", "на казание"),
+        ("refund", "re fund, more-funds"),
         ("hell", "he'll call"),
         ("wire transfer", "wire the transfer"),
         (".env", "environment, prod env"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from mcpgate.errors import SpecError
-from mcpgate.policy.links import copies
+from mcpgate.policy.detect.links import copies
 from mcpgate.toolset import Toolset, build_toolset, list_tool
 from mcpgate.values import Finding
 from tests.policy.shop import guarded, judge, policy
@@ -47,6 +47,8 @@ def written(rule: str, text: str) -> Finding | None:
         "wait.\nwhat",
         "what the data: shows",
         "1.2.3",
+        "version 1.2.3.4, and 10.0.0.1: it is",
+        "mailto: is a scheme, xmailto:a@b is none",
     ],
 )
 @pytest.mark.parametrize("rule", [NONE, ALLOW, BLOCK, BOTH])
@@ -60,6 +62,8 @@ def test_what_is_no_link_passes(rule: str, text: str) -> None:
         "https://good.example/path/report.pdf?x=a.bc#d.ef",
         "See (https://www.good.example), **https://good.example:443** or <https://good.example|here>!",
         "good.example. Yes, good.example, and a.b.GOOD.example/x.pdf",
+        "https://good.example/1.2.3.4/x and https://good.example?mailto:x@good.example",
+        "mailto:jane@good.example, [x](mailto:joe@www.good.example) or <mailto:joe@good.co>.",
         "//good.example/x and \\\\good.example\\x",
         "https://user:pass@good.example/ and HTTPS:\\\\good.example",
         "[a](https://good.example/a)[b](https://good.example/b)",
@@ -119,6 +123,12 @@ TO_EVIL = [
     "https://good.example\n.evil.example",
     "ht\ntps://ev\nil.example",
     "mailto://evil.example",
+    "mailto:joe@evil.example",
+    "MAILTO:joe%40evil.example?subject=x",
+    "mailto:jane@good.example?cc=joe@evil.example",
+    "mailto:jane@good.example,joe@evil。example",
+    "[jane@good.example](mailto:joe@evil.example)",
+    "mailto:jane(x)@evil.example",
     "view-source:https://evil.example",
     # row 9
     "https://ｅｖｉｌ.example",  # full-width
@@ -300,6 +310,17 @@ def test_every_text_of_a_call_is_looked_at_unless_a_field_is_named() -> None:
          'text has a URL at "a.evil.example", which is blocked', "text without evil.example"),
         ("block_urls: { block_domains: [evil.example] }", "a.evil.example",
          "text names a domain that is blocked", "text without evil.example"),
+        (NONE, "see 1.2.3.4/x", 'text has a URL at "1.2.3.4", which is not allowed',
+         "text without URLs"),
+        (NONE, "(1.2.3.4:8080)", 'text has a URL at "1.2.3.4", which is not allowed',
+         "text without URLs"),
+        (NONE, "１.2。3.4:8080/x", 'text has a URL at "1.2。3.4", which is not allowed',
+         "text without URLs"),
+        (NONE, "mailto:?body=x", 'text has a URL at "?body=x", which is not allowed',
+         "text without URLs"),
+        ("block_urls: { block_domains: [evil.example] }", "1.2.3.4?x",
+         "text has a URL at \"1.2.3.4\", which may be any domain's, and what cannot be decided is denied",
+         ""),
         ("block_urls: { block_domains: [evil.example] }", "http://1.2.3.4",
          "text has a URL at \"1.2.3.4\", which may be any domain's, and what cannot be decided is denied",
          ""),

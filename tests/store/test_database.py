@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import signal
 import sqlite3
 import sys
@@ -21,7 +20,7 @@ from mcpgate.errors import StoreError
 from mcpgate.store.database import Database
 from mcpgate.store.tables import MASTER_KEY
 
-FORKS = multiprocessing.get_context("forkserver")
+FORKS: Any = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 FORKS.set_forkserver_preload([__name__])
 CANARY = "CanaryCanary"
 ROW = {
@@ -294,6 +293,8 @@ def test_a_disk_that_is_full_is_told_and_what_was_there_stays(database: Database
 
 
 def fill(address: str) -> None:
+    import resource
+
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 19, 1 << 19))
     database = Database(address)

@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from mcpgate.vault.sealed_vault import SealedVault
 from mcpgate.vault.sealing import MasterKey, Sealed, unseal
 from tests.vault.vaults import CANARY, Rig, binding, one_line, secret
 
-FORKS = multiprocessing.get_context("forkserver")
+FORKS: Any = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 FORKS.set_forkserver_preload([__name__])
 SECONDS = 60
 MANY = [binding(f"a{number:02}") for number in range(30)]
@@ -281,6 +282,7 @@ def opens(key: MasterKey, row: dict[str, Any]) -> bool:
     return True
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no kill -9")
 @pytest.mark.parametrize("keepers", ["files", "keyring and file"])
 def test_a_kill_in_the_middle_leaves_one_key_that_opens_everything(keepers: str, rigged: Rig) -> None:
     rigged.set_up("keyring" if keepers != "files" else "file")

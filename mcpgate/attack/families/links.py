@@ -15,6 +15,7 @@ from mcpgate.attack.wire import Wire
 
 _HOST: Final = re.compile(
     r"(?:[a-z][a-z0-9+.-]*:)?[/\\]{2,}([^\s/\\?#]*)|\b(?:https?|ftp):[/\\]*([^\s/\\?#]+)"
+    r"|\bmailto:([^\s?]*@[^\s/\\?#]+)|(?<![\w.@/=-])((?:\d{1,3}\.){3}\d{1,3})(?::\d+)?/"
 )
 
 
@@ -51,6 +52,8 @@ def _linking(target: Target) -> Iterator[Breach]:
             ("second of two", f"https://{home}/ https://{host}/"),
             ("the allowed one as a path", f"https://{host}/https://{home}/"),
             ("the allowed one as a beginning", f"https://{home}.{host}/"),
+            ("where a mail goes", f"mailto:jane@{host}"),
+            ("numbers for a host, no scheme", "192.0.2.7/a"),
             ("zero-width space in the scheme", f"ht\u200btps://{host}/"),
         )
         yield from (Breach(keys, text, row=9, trick=trick) for trick, text in ways)
@@ -61,7 +64,7 @@ def _goes_to(text: str) -> Iterator[str]:
     unbroken = re.sub(r"[\t\r\n]", "", text)
     for copy in {text, decoded(text), decoded(html.unescape(text)), unbroken}:
         for match in _HOST.finditer(letters(copy).translate(str.maketrans("。．｡", "..."))):
-            host = decoded((match[1] or match[2] or "").rpartition("@")[2]).partition(":")[0]
+            host = decoded((next(filter(None, match.groups()), "")).rpartition("@")[2]).partition(":")[0]
             host = re.split(r"[\"'<>)\],]", host)[0].strip(".")
             if host:
                 yield host

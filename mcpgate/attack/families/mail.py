@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
@@ -128,9 +129,32 @@ def beside(home: str, domain: str) -> Iterator[tuple[str, str]]:
         ("mailto", f"mailto:{home}?cc={evil}"),
         ("another way to write the at sign", f"mallory＠{_EVIL}, {home}"),
         ("another way to write the dot", "mallory@evil。example"),
+        *((f"another way to write it: {how}", home.replace(domain, text)) for how, text in mapped(domain)),
         ("another way: Cyrillic letters", f"mallory@{domain.replace('a', 'а').replace('e', 'е')}"),
         ("another way: percent-encoded", f"mallory%40{_EVIL}"),
     )
+
+
+def mapped(domain: str) -> Iterator[tuple[str, str]]:
+    """A domain in letters and dots that only some servers take for it."""
+    yield from (
+        ("ideographic dot", domain.replace(".", "。")),
+        ("half-width ideographic dot", domain.replace(".", "｡")),
+        ("full-width dot", domain.replace(".", "．")),
+        ("full-width letter", chr(ord(domain[0]) + 0xFEE0) + domain[1:] if domain[0].isascii() else domain),
+        ("dot at the end", f"{domain}."),
+        ("capitals that are not ASCII", domain.upper()),
+        ("accents set apart", unicodedata.normalize("NFD", domain)),
+    )
+
+
+def other_writing(text: str) -> str:
+    """The first domain of a text that has to be mapped before it is the one a person reads; else nothing."""
+    for _, domain in _ADDRESS.findall(text):
+        lower = "".join(char.lower() if char.isascii() else char for char in domain)
+        if lower != letters(domain).translate(_DOTS).strip("."):
+            return str(domain)
+    return ""
 
 
 def _goes_elsewhere(target: Target, wire: Wire) -> str:
@@ -145,6 +169,10 @@ def _goes_elsewhere(target: Target, wire: Wire) -> str:
         for _, domain in found:
             if not _covers(_domains(target), domain, below=False):
                 return f"{name(keys)} {told(value)} goes to {domain or 'nobody knows where'}"
+        if other_writing(str(value)):
+            return (
+                f"{name(keys)} {told(value)} goes to {other_writing(str(value))}, which is not what is listed"
+            )
     return ""
 
 

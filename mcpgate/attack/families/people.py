@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mcpgate.attack.attempt import Assault, Breach, Target
-from mcpgate.attack.families.mail import addresses, anyone, beside, blocked_ways, forms, sent
+from mcpgate.attack.families.mail import addresses, anyone, beside, blocked_ways, forms, other_writing, sent
 from mcpgate.attack.families.values import LEFT_OUT, name, told
 from mcpgate.attack.lenient import letters
 from mcpgate.attack.wire import Wire
@@ -40,6 +40,10 @@ def _goes_to_other(target: Target, wire: Wire) -> str:
         found = {f"{local}@{domain}" for local, domain in addresses(str(value))}
         if not found or not found <= known:
             return f"{name(keys)} {told(value)} goes to {', '.join(sorted(found - known)) or 'no address'}"
+        if other_writing(str(value)):
+            return (
+                f"{name(keys)} {told(value)} goes to {other_writing(str(value))}, which is not what is listed"
+            )
     return ""
 
 

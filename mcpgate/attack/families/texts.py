@@ -49,6 +49,16 @@ def _with_words(target: Target) -> Iterator[Breach]:
             yield Breach(keys, f"({word})", row=9, trick="in brackets")
             yield Breach(keys, f"a\n{word}\nb", row=9, trick="on a line of its own")
             yield Breach(keys, "-".join(["a", word]), row=9, trick="behind a hyphen")
+            for trick, joint in (("space", " "), ("line end", "\n"), ("hyphen and line end", "-\n")):
+                yield from (
+                    Breach(keys, text, row=9, trick=f"{trick} inside") for text in _halved(word, joint)
+                )
+
+
+def _halved(word: str, joint: str) -> list[str]:
+    """A word of eight letters or more in two parts, neither of which is a short word."""
+    half = len(word) // 2
+    return [f"{word[:half]}{joint}{word[half:]}"] if len(word) >= 8 and word.isalpha() else []
 
 
 def _has_word(target: Target, wire: Wire) -> str:
@@ -57,6 +67,9 @@ def _has_word(target: Target, wire: Wire) -> str:
             edge = rf"(?<!\w){re.escape(looks(word))}(?!\w)"
             if re.search(edge, looks(text)) or re.search(edge, looks(text.replace("\0", " "))):
                 return f"{told(text)} can be read as {word!r}"
+            for halves in _halved(looks(word), "-? "):
+                if re.search(rf"(?<!\w){halves}(?!\w)", looks(text)):
+                    return f"{told(text)} can be read as {word!r}"
     return ""
 
 

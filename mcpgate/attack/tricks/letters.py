@@ -33,6 +33,7 @@ _BOLD: Final = {ord("a") + at: 0x1D41A + at for at in range(26)} | {
 _CIRCLED: Final = {ord("a") + at: 0x24D0 + at for at in range(26)} | {
     ord("A") + at: 0x24B6 + at for at in range(26)
 }
+_SMALL: Final = str.maketrans("abcdefghijklmnopqrtuvwyz", "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀᴛᴜᴠᴡʏᴢ")
 _ARABIC: Final = {ord("0") + at: 0x0660 + at for at in range(10)}
 _SUPER: Final = dict(zip(map(ord, "0123456789"), "⁰¹²³⁴⁵⁶⁷⁸⁹", strict=True))
 
@@ -57,6 +58,10 @@ def _made(text: str) -> Iterator[tuple[str, str]]:
         ("half in full width", text[:half] + text[half:].translate(_FULL)),
         ("mathematical bold", text.translate(_BOLD)),
         ("circled letters", text.translate(_CIRCLED)),
+        ("small capitals", text.lower().translate(_SMALL)),
+        ("letters in dark squares", _framed(text, 0x1F170)),
+        ("letters in dark circles", _framed(text, 0x1F150)),
+        ("letters of flags", _framed(text, 0x1F1E6)),
         ("Arabic digits", text.translate(_ARABIC)),
         ("raised digits", text.translate(_SUPER)),
         ("Cyrillic letters", text.translate(_CYRILLIC)),
@@ -96,6 +101,10 @@ def _made(text: str) -> Iterator[tuple[str, str]]:
         ("NUL behind", f"{text}\0"),
         ("lone surrogate behind", f"{text}\ud800"),
     )
+
+
+def _framed(text: str, first: int) -> str:
+    return text.lower().translate({ord("a") + at: first + at for at in range(26)})
 
 
 def _one(text: str, table: dict[int, int]) -> str:

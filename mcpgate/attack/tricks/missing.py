@@ -19,6 +19,7 @@ _NOTHING: Final[tuple[tuple[str, Json], ...]] = (
     ("empty list", []),
     ("list of null", [None]),
     ("list of an empty list", [[]]),
+    ("list of an empty object", [{}]),
     ("list of an empty text", [""]),
     ("empty object", {}),
     ("the word null", "null"),

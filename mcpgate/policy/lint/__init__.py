@@ -11,13 +11,16 @@ from mcpgate.policy.binding import Bound
 from mcpgate.policy.fields import subschemas
 from mcpgate.policy.lint.coverage import MONEY_EFFECTS, SUMS, amounts, gaps, limits_amount
 from mcpgate.policy.lint.judged import Held, Judged
+from mcpgate.policy.lint.names import nearest, unborne, unmasked
 from mcpgate.policy.lint.redundancy import (
     always_given,
     fields,
     places,
     taken_away,
     values_listed,
+    values_refused,
 )
+from mcpgate.policy.selectors import names_tools
 from mcpgate.policy.templates import TEMPLATES
 from mcpgate.values import EFFECTS, Finding, Policy, Tool
 
@@ -148,6 +151,8 @@ def find_never_fires(judged: Judged) -> Iterator[Remark]:
         denied = [each.denied for each in reached if each.denied is not None]
         idle = [each.idle for each in reached if each.denied is None]
         if not reached:
+            if all(map(names_tools, rule.selectors)):
+                continue  # each of these names is remarked upon by itself
             selectors = ", ".join(selector.text for selector in rule.selectors)
             says, remedy = f"no tool here is {selectors}", "Correct its `for`, or take it out"
         elif len(denied) == len(reached):
@@ -177,6 +182,39 @@ def find_shadowed(judged: Judged) -> Iterator[Remark]:
         yield Remark("shadowed", rule.origin, _names(held), says, remedy)
 
 
+def find_never_passes(judged: Judged) -> Iterator[Remark]:
+    """Limits that let nothing pass which the tool itself takes."""
+    for rule in judged.rules:
+        for held, step in judged.live(rule):
+            taken = values_refused(step, held.tool)
+            if taken:
+                field, listed = fields(step), _listed([str(value) for value in taken])
+                what = f"no call of {held.tool.name}" if step.closed else f"no {field} of {held.tool.name}"
+                says = f"{rule.template} lets {what} pass: {field} takes {listed}, and none of them passes"
+                near = nearest(str(rule.config.get("values", [""])[0]), map(str, taken))
+                remedy = f"Write {near or 'what it takes'}; or write {_deny([held])}"
+                yield Remark("never-passes", rule.origin, (held.tool.name,), says, remedy)
+
+
+def find_matches_nothing(judged: Judged) -> Iterator[Remark]:
+    """Tool names and globs that no tool here bears."""
+    names = [held.tool.name for held in judged.every]
+    for selector in unborne(judged):
+        near = nearest(selector.text, names) or "the name of a tool"
+        says = f"no tool here is called '{selector.text}'"
+        yield Remark("matches-nothing", selector.origin, (), says, f"Write {near}, or take it out")
+
+
+def find_masks_nothing(judged: Judged) -> Iterator[Remark]:
+    """Masked names that are in no reply."""
+    for place, names in unmasked(judged):
+        near = nearest(place.keys[-1], names) or "a name that a reply has"
+        says = (
+            f"mask: '{place}' is neither in the fields nor in the sample of a tool here, so it hides nothing"
+        )
+        yield Remark("masks-nothing", "", (), says, f"Write {near}, or take it out")
+
+
 LINTS: Final[Mapping[str, Lint]] = {
     "uncovered": Lint(
         "An allowed tool has an effect, above all on money, that no rule limits.", find_uncovered
@@ -191,6 +229,14 @@ LINTS: Final[Mapping[str, Lint]] = {
     "never-fires": Lint(
         "A rule can deny nothing: it is for no allowed tool, or the tool itself takes nothing it would deny.",
         find_never_fires,
+    ),
+    "never-passes": Lint(
+        "A limit lets no call pass: the tool itself takes only values that it denies.", find_never_passes
+    ),
+    "matches-nothing": Lint("A tool name or glob is that of no tool in reach.", find_matches_nothing),
+    "masks-nothing": Lint(
+        "A masked name is in no reply: neither in the fields nor in the sample of an allowed tool.",
+        find_masks_nothing,
     ),
     "shadowed": Lint("Another rule on the same tools and field is at least as tight.", find_shadowed),
 }

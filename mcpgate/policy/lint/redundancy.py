@@ -57,6 +57,18 @@ def idle(step: BoundRule, tool: Tool) -> str:
     return idly
 
 
+def values_refused(step: BoundRule, tool: Tool) -> list[Json]:
+    """All that a tool takes where a limit looks, if it lists that and the limit denies each of them."""
+    if step.template.block or step.template.looks_at not in ("values", "texts"):
+        return []
+    spots = [keys for reading in step.readings if not reading.joint for keys in reading.places]
+    schemas = [schema for keys in spots for schema in subschemas(tool.schema, keys)]
+    taken = [values_listed(inner) for schema in schemas for inner in _opened(schema)]
+    if not all(taken) or any(_passes(step, value, tool) for values in taken for value in values):
+        return []
+    return [value for values in taken for value in values]
+
+
 def always_given(schema: Any, keys: Keys) -> bool:
     """Whether every call that fits a schema has something at a field."""
     kind = schema.get("type") if isinstance(schema, Mapping) else None

@@ -30,5 +30,8 @@ LATER: Final = frozenset(_LATER.split())
 def entry_schema() -> Schema:
     """The JSON Schema of a guardrail's templates, for the shipped schema of policy files."""
     built: Schema = {name: {"description": t.line, **t.config} for name, t in TEMPLATES.items()}
-    later: Schema = {name: {"not": {}, "errorMessage": f"'{name}' comes later"} for name in sorted(LATER)}
+    later: Schema = {
+        name: {"not": {}, "errorMessage": f"'{name}' comes later: it is not built yet"}
+        for name in sorted(LATER)
+    }
     return built | later

@@ -176,6 +176,12 @@ _HOURS: Final[dict[str, Schema]] = {
 _WEEK: Final = {"tz": "UTC", "days": list(DAYS[:5]), "from": "09:00", "to": "17:00"}
 _SPAN: Final = {"start": "start", "end": "end", "max": 3600}
 
+
+def _show_hours(config: Config, schema: Schema) -> None:
+    days = ", ".join(config["days"])
+    describe(schema, f"Only {days}, {config['from']} to {config['to']} {config['tz']}.")
+
+
 DATES: Final[dict[str, Template]] = {
     "deny_past_dates": Template(
         "A moment is not in the past, nor a date before today; tz (UTC) is for what names no offset.",
@@ -189,13 +195,14 @@ DATES: Final[dict[str, Template]] = {
         fault=_no_such_zone,
     ),
     "time_window": Template(
-        "The call is made on one of these days, within these hours; past midnight they belong to the day on"
-        " which they began.",
+        "The call is made on one of these days, at from or later and before to; past midnight the hours"
+        " belong to the day on which they began.",
         within_hours,
         takes(**_HOURS),
         "call",
         allowed=(_WEEK, {}),
         denied=({**_WEEK, "days": ["sat", "sun"]}, {}),
+        project=_show_hours,
         fault=_no_hours,
     ),
     "max_duration": Template(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from mcpgate.policy import domains
-from mcpgate.policy.addresses import Address, has_address, parse_addresses
 from mcpgate.policy.call import Call, Check, Config, Miss, UndecidableError, shown
+from mcpgate.policy.detect import domains
+from mcpgate.policy.detect.addresses import Address, has_address, parse_addresses
 from mcpgate.policy.folding import fold
 from mcpgate.policy.templates.shown import at_most, describe
 from mcpgate.policy.templates.template import (
@@ -40,13 +40,15 @@ def at_no_blocked_domain(config: Config, call: Call, values: list[Any]) -> Miss 
 
 
 def among_addresses(config: Config, call: Call, values: list[Any]) -> Miss | None:
-    """Every address is one of `addresses`: its local part to the letter, its domain in any writing."""
+    """Every address is one of `addresses`, to the letter; the case of a domain in ASCII aside."""
     field, listed = config["field"], config["addresses"]
     allowed = {(entry.local, domains.to_ascii(entry.domain)) for entry in map(_listed, listed)}
     for address in _taken_apart(config, values):
         if not all((address.local, name) in allowed for name in domains.readings(address.domain)):
             says = f"{field} {shown(address.text)} (at {_at(address)}) is not allowed"
             return Miss(says, f"{field}: {', '.join(listed)}", field, listed, address.text)
+        if not domains.is_plain(address.domain):
+            return _not_plain(field, listed, address)
     return None
 
 
@@ -95,7 +97,18 @@ def _outside(config: Config, values: list[Any], listed: list[str]) -> Miss | Non
         if not all(domains.is_inside(name, patterns) for name in domains.readings(address.domain)):
             says = f"{field} {shown(address.text)} is at {_at(address)}, which is not allowed"
             return Miss(says, f"{field} at {', '.join(listed)}", field, listed, address.text)
+        if not domains.is_plain(address.domain):
+            return _not_plain(field, listed, address)
     return None
+
+
+def _not_plain(field: str, listed: list[str], address: Address) -> Miss:
+    """An address that only some servers take for one that is allowed."""
+    plain = f"{address.local}@{domains.plain(address.domain)}"
+    says = (
+        f"{field} {shown(address.text)} has its domain in letters or dots that not every server reads alike"
+    )
+    return Miss(says, f"{field} {plain}", field, listed, address.text)
 
 
 def _found(config: Config, values: list[Any]) -> Iterator[Address]:
@@ -197,7 +210,7 @@ def _template(line: str, check: Check, **rest: Any) -> Template:
 
 EMAIL: Final[dict[str, Template]] = {
     "allow_domains": _template(
-        "Every recipient is at one of these domains; *.example.com is what lies below it.",
+        "Every recipient is at one of these domains, plainly written; *.example.com is what lies below it.",
         at_allowed_domains,
         config=takes(_ANYWHERE, domains=TEXTS),
         allowed=({"field": "to", "domains": ["example.com"]}, {"to": "Jane <jane@example.com>"}),
@@ -216,7 +229,7 @@ EMAIL: Final[dict[str, Template]] = {
         fault=_no_domains,
     ),
     "allow_addresses": _template(
-        "Every recipient is one of these, to the letter before the @.",
+        "Every recipient is one of these, to the letter; only the case of a domain is none to it.",
         among_addresses,
         config=takes(_ANYWHERE, addresses=TEXTS),
         allowed=({"field": "to", "addresses": ["jane@example.com"]}, {"to": "jane@Example.com"}),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from mcpgate import money
-from mcpgate.places import Place
+from mcpgate.places import MISSING, Place
 from mcpgate.policy.call import Call, Config, Miss, UndecidableError, shown
 from mcpgate.policy.fields import is_missing, read_field
 from mcpgate.policy.templates.template import COUNT, Template
-
-_CODE: Final = re.compile("[A-Za-z]{3}")
+from mcpgate.values import Json
 
 
 def within_amount(config: Config, call: Call, values: list[Any]) -> Miss | None:
@@ -34,22 +33,25 @@ def amount_of(call: Call) -> tuple[int, str]:
     binding = call.tool.money
     if binding is None:
         raise UndecidableError(f"what {call.tool.name} moves cannot be told from its arguments")
-    amounts = _found(binding.amount, call)
-    currencies = _found(binding.currency, call)
+    amounts = _found(binding.amount, call, "amount")
+    currencies = _found(binding.currency, call, "currency")
     lacking = binding.currency if amounts else binding.amount
     if not amounts or not currencies:
         what = f"the {'currency' if amounts else 'amount'} of this call is not known"
         raise UndecidableError(f"{what}: {call.unknown}" if call.unknown else what, lacking[0].text)
-    if any(isinstance(amount, bool) or not isinstance(amount, int) for amount in amounts):
-        raise UndecidableError("the amount of this call is not a whole number", binding.amount[0].text)
-    if any(not isinstance(currency, str) or currency != currencies[0] for currency in currencies):
-        raise UndecidableError("this call names more than one currency", binding.currency[0].text)
-    if not _CODE.fullmatch(currencies[0]):
+    for amount in amounts:
+        if isinstance(amount, bool) or not isinstance(amount, int):
+            raise UndecidableError("the amount of this call is not a whole number", binding.amount[0].text)
+    for currency in currencies:
+        if not isinstance(currency, str) or currency != currencies[0]:
+            raise UndecidableError("this call names more than one currency", binding.currency[0].text)
+    code = currencies[0]
+    if not (len(code) == 3 and code.isascii() and code.isalpha()):
         # it may be a text of the API's, which is not repeated
         raise UndecidableError(
             "the currency of this call is no code of three letters", binding.currency[0].text
         )
-    return sum(abs(amount) for amount in amounts), currencies[0].lower()
+    return sum(map(abs, amounts)), code.lower()
 
 
 def asks_before(call: Call) -> bool:
@@ -69,19 +71,38 @@ def _asks_before(places: tuple[Place, ...], call: Call) -> bool:
     return False
 
 
-def _found(places: tuple[Place, ...], call: Call) -> list[Any]:
-    """What stands at the first of these places that is there at all; there in part is not known."""
+def _found(places: tuple[Place, ...], call: Call, what: str) -> list[Any]:
+    """What stands at the first of these places that is there at all; there in part is not known.
+
+    Two places of the arguments that say different things are undecidable: the API may take either.
+    """
+    if len(places) == 1 and places[0].keys[0] != "before":
+        said = _read(call.arguments, places[0])
+        return [] if MISSING in said else said
+    said = []
     for place in places:
-        keys, tree = place.keys, call.arguments
-        if keys[0] == "before" and call.tool.lookup is not None:
-            tree = {"before": call.before}
-        elif isinstance(tree.get(keys[0]), str | int) and len(keys) == 1:
-            return [tree[keys[0]]]
-        found = read_field(tree, keys, opened=True)
-        known = [value for value in found if not is_missing(value)]
-        if known:
-            return known if len(known) == len(found) else []
-    return []
+        in_before = place.keys[0] == "before" and call.tool.lookup is not None
+        if in_before and said:
+            break
+        found = _read({"before": call.before} if in_before else call.arguments, place)
+        if said and found and found != said:
+            raise UndecidableError(f"the {what} of this call is said twice, and not the same", place.text)
+        said = said or found
+    return [] if MISSING in said else said
+
+
+def _read(tree: Mapping[str, Json], place: Place) -> list[Any]:
+    """What stands at a place, nothing where it is not there at all, with `MISSING` for what lacks in part."""
+    value = tree.get(place.keys[0]) if len(place.keys) == 1 else None
+    if isinstance(value, str | int):
+        return [value]
+    found = [MISSING if is_missing(each) else each for each in read_field(tree, place.keys, opened=True)]
+    return [] if all(each is MISSING for each in found) else found
+
+
+def _no_money(config: Config) -> str:
+    unknown = next((code for code in config if code not in money.CURRENCIES), "")
+    return f"'{unknown}' is no currency of ISO 4217" if unknown else ""
 
 
 MONEY: Final[dict[str, Template]] = {
@@ -100,5 +121,6 @@ MONEY: Final[dict[str, Template]] = {
         "money",
         allowed=({"usd": 40000, "eur": 40000}, {"amount": 40000, "currency": "eur"}),
         denied=({"usd": 40000, "eur": 40000}, {"amount": 40001, "currency": "eur"}),
+        fault=_no_money,
     ),
 }

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from mcpgate.json_schema import compile_pattern
 from mcpgate.policy.call import Call, Config, Miss, UndecidableError, shown
+from mcpgate.policy.detect.keywords import literal
 from mcpgate.policy.folding import fold
-from mcpgate.policy.keywords import literal
 from mcpgate.policy.templates.shown import describe
 from mcpgate.policy.templates.template import FIELD, TEXT, Schema, Template, takes
 from mcpgate.values import Json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mcpgate.policy.personal_data import ENTITIES, personal_data
+from mcpgate.policy.detect.personal_data import ENTITIES, personal_data
 from mcpgate.policy.templates.template import FIELD, Schema, Template, takes
 from mcpgate.policy.templates.text import nothing_like, said_at_field
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from mcpgate.json_schema import compile_pattern
 from mcpgate.policy.call import Call, Check, Config, Miss, shown
-from mcpgate.policy.credentials import credentials
+from mcpgate.policy.detect.credentials import credentials
+from mcpgate.policy.detect.keywords import found_keyword
 from mcpgate.policy.fields import split_field
 from mcpgate.policy.folding import apart, fold
-from mcpgate.policy.keywords import found_keyword
 from mcpgate.policy.templates.patterns import PATTERNS
 from mcpgate.policy.templates.shown import at_most, describe
 from mcpgate.policy.templates.template import COUNT, FIELD, TEXTS, Projection, Schema, Template, takes
@@ -108,8 +108,9 @@ _credentials = nothing_like(lambda config, text, key: credentials(text, key), "c
 
 TEXT: Final[dict[str, Template]] = {
     "keyword_block": Template(
-        "No text holds any of these words; case, width, invisible characters, accents, look-alike letters and"
-        " letters set apart aside. Other spellings (p4ssword) are not seen.",
+        "No text holds any of these words; case, width, invisible characters, accents, look-alike letters,"
+        " letters set apart and one break (pass word) aside. Other spellings (p4ssword) are not seen, nor a"
+        " break that leaves a short word (re fund).",
         without_keywords,
         takes({"field": FIELD}, keywords=TEXTS),
         "texts",

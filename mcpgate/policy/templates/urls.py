@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any, Final
 
-from mcpgate.policy import domains
 from mcpgate.policy.call import Call, Config, Miss, UndecidableError, shown
-from mcpgate.policy.links import acts, copies, hosts, mentions, names
+from mcpgate.policy.detect import domains
+from mcpgate.policy.detect.links import acts, copies, hosts, mentions, names
 from mcpgate.policy.templates.shown import describe
 from mcpgate.policy.templates.template import FIELD, TEXTS, Schema, Template, takes
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mcpgate.json_schema import compile_pattern
-from mcpgate.policy.domains import readings
+from mcpgate.policy.detect.domains import readings
 from mcpgate.policy.folding import fold
 
 _SEPARATOR: Final = compile_pattern("[,;]")

@@ -39,6 +39,22 @@ def readings(domain: str) -> frozenset[str]:
     return frozenset((to_ascii(domain), to_ascii(fold(domain))))
 
 
+def plain(domain: str) -> str:
+    """A domain as it is written plainly: lower case, full stops, each label as a reader knows it."""
+    return ".".join(map(_shown_label, to_ascii(domain).split(".")))
+
+
+def is_plain(domain: str) -> bool:
+    """Whether a domain needs no mapping: in ASCII, or each label exactly the one that IDNA encodes.
+
+    What is sent is the text as it was written, and not every server maps ideographic full stops, full-width
+    letters or a capital Ü as IDNA may; only the case of ASCII is nothing to any of them.
+    """
+    written, wanted = domain.split("."), plain(domain).split(".")
+    pairs = zip(written, wanted, strict=False)
+    return len(written) == len(wanted) and all(one.isascii() or one == other for one, other in pairs)
+
+
 def allowed(listed: Iterable[str]) -> frozenset[str]:
     """The patterns of an allow list: a domain is itself alone, `*.` is what lies below."""
     return frozenset(_star(entry) + to_ascii(_bare(entry)) for entry in listed)
@@ -66,6 +82,10 @@ def fault(listed: Iterable[str]) -> str:
         except ValueError:
             return f"'{entry}' is no domain: write example.com, or *.example.com for what lies below it"
     return ""
+
+
+def _shown_label(label: str) -> str:
+    return idna.decode(label) if label.startswith(_ENCODED) else label
 
 
 def _bare(entry: str) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from mcpgate.json_schema import compile_pattern
-from mcpgate.policy.domains import to_ascii
+from mcpgate.policy.detect.domains import to_ascii
 from mcpgate.policy.folding import fold
 
 _DECODINGS: Final = 4
@@ -39,6 +39,12 @@ _ACTS: Final = compile_pattern(
     rf"(?:(?:java|vb)script[{_SPACE}]*:|data:[^{_SPACE}]|data:[{_SPACE}]*[\w.+-]+/[\w.+-]+[{_SPACE}]*[;,])"
 )
 _ADDRESS: Final = compile_pattern(r"[\pL\pM\pN._%+'-]+@[\pL\pM\pN_.。．｡-]+(?:[^\pL\pM\pN_.。．｡/\\-]|$)")
+_MAILTO: Final = compile_pattern(rf"(?i)(?:^|[^\pL\pM\pN+.-])mailto:([^{_SPACE}]+)")
+_AT: Final = compile_pattern(r"@([\pL\pM\pN_.。．｡-]+)")
+# numbers for a host are a link only with what follows one: 1.2.3.4 alone may be a version
+_NUMBERS: Final = compile_pattern(
+    r"(?:^|[^\pL\pM\pN_.。．｡])((?:[0-9]{1,3}[.。．｡]){3}[0-9]{1,3})(?::[0-9]+(?:$|[^\pL\pM\pN_])|(?::[0-9]+)?[/\\?#])"
+)
 _RUN: Final = compile_pattern(r"[\pL\pM\pN\p{So}_-]+[.。．｡][\pL\pM\pN\p{So}_.。．｡-]+")
 _RUN_AND_PATH: Final = compile_pattern(rf"({_RUN.pattern}){_PATH}")
 _UNSPACED: Final = compile_pattern(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]+")
@@ -69,10 +75,17 @@ def acts(text: str) -> bool:
 
 
 def hosts(text: str) -> Iterator[str]:
-    """The host of every URL with a scheme, or with slashes alone; what a browser and a link finder see."""
+    """The host of every URL with a scheme, or with slashes alone; what a browser and a link finder see.
+
+    So is one of numbers with a path, and for mailto: where the mail goes.
+    """
     for whole, start in ((text, _WITH_SCHEME), (_WHOLE.sub(" ", text), _WITH_SLASHES)):
         for match in start.finditer(whole):
             yield from _hosts(whole[match.end() : match.end() + _LONGEST])
+    rest = _WHOLE_AFTER_SLASHES.sub(" ", _WHOLE.sub(" ", text))
+    yield from (match.group(1) for match in _NUMBERS.finditer(rest))
+    for match in _MAILTO.finditer(text):
+        yield from (at.rstrip(_TRAILING) for at in _AT.findall(match.group(1)) or [match.group(1)])
 
 
 def names(text: str) -> Iterator[str]:
