@@ -15,7 +15,7 @@ from mcpgate.errors import UsageError
 from mcpgate.json_schema import compile_pattern
 from mcpgate.toolset import Toolset
 
-_SECRET_NAME: Final = re.compile(r"MCPGATE_\w+_KEY")
+_SECRET_NAME: Final = re.compile(r"MCPGATE_\w*(KEY|PASSPHRASE|VAULT)")
 _LEAST_SECRET: Final = 6
 # a kind that takes these takes names and paths too, so it tells nothing
 _PLAIN_WORDS: Final = [letter * length for letter in "a0" for length in range(1, 129)]

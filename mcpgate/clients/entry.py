@@ -16,6 +16,8 @@ from mcpgate.values import Json
 
 # what may move the folder of a person's own files, and is not there when a client starts a server
 _MOVES_HOME = ("MCPGATE_HOME", "XDG_CONFIG_HOME")
+# a path, and no secret: a server finds the vault's passphrase there
+_PASSPHRASE_FILE = "MCPGATE_PASSPHRASE_FILE"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ def build_entry(words: Sequence[str]) -> Entry:
     start = [str(script)] if script.is_file() else [str(python), "-P", "-m", "mcpgate"]
     moved = any(os.environ.get(name) for name in _MOVES_HOME)
     environment = {"MCPGATE_HOME": paths.home_folder()} if moved else {}
+    passphrase = os.environ.get(_PASSPHRASE_FILE, "")
+    if passphrase:
+        environment[_PASSPHRASE_FILE] = str(Path(passphrase).absolute())
     return Entry(start[0], (*start[1:], *words), environment)
 
 
