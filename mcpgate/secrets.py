@@ -23,9 +23,10 @@ _ENOUGH: Final = 12
 _TELLING: Final = 8
 # in one text; where there are more, no word of it is shown
 _MOST: Final = 1000
-# characters of a form in one pattern, and those after it that tell where it ends: RE2 takes few in its stride
+# characters of a form in one pattern: RE2 takes no more in its stride
 _PIECE: Final = 60
-_AHEAD: Final = 8
+# bytes for the states of one automaton
+_MEMORY: Final = 32 << 20
 _LETTER: Final = re.compile("[0-9A-Za-z]")
 # what leads in the hexadecimal code of a character: in URLs, mail, programs, JSON, HTML; also doubly
 _LEAD: Final = r"(?:%(?:25)*|=|\\+x|\\+u00|&(?:amp;)?#x0*)"
@@ -174,24 +175,18 @@ def _end(data: bytes, start: int, form: str) -> int:
     """How far the bytes from a place go on like a form, by whichever reading goes furthest."""
     end, loose = start, _is_loose(form)
     for place in range(0, len(form), _PIECE):
-        middle = place + _PIECE
-        found = _run(form[place:middle], form[middle : middle + _AHEAD], loose).match(data, end)
+        found = _run(form[place : place + _PIECE], loose).match(data, end)
+        end = found.end()
         if found.start(1) < 0:
-            return int(found.end())
-        end = found.start(1)
+            break
     return end
 
 
 @lru_cache(maxsize=512)
-def _run(piece: str, ahead: str, loose: bool) -> Any:
-    """A pattern of as much of a piece as there is; its group is where the whole piece ends."""
-    pattern = _nested(piece, "()" + _nested(ahead, "", loose), loose)
-    return _compile(pattern, longest=True)
-
-
-def _nested(text: str, pattern: str, loose: bool) -> str:
-    """A pattern of as many characters of a text as there are, and after them all what `pattern` says."""
-    for char in reversed(text):
+def _run(piece: str, loose: bool) -> Any:
+    """A pattern of as many characters of a piece as there are; its group is there when all are."""
+    pattern = "()"
+    for char in reversed(piece):
         if not loose:
             pattern = f"(?:{_written(char)}{pattern})?"
         elif _LETTER.match(char):
@@ -199,7 +194,7 @@ def _nested(text: str, pattern: str, loose: bool) -> str:
         else:
             # punctuation may be missing
             pattern = f"(?:{_written(char)})?{pattern}"
-    return pattern
+    return _compile(pattern, longest=True)
 
 
 def _written(char: str) -> str:
@@ -215,6 +210,7 @@ def _compile(pattern: str, *, longest: bool = False) -> Any:
     options = re2.Options()
     options.longest_match = longest
     options.log_errors = False
+    options.max_mem = _MEMORY
     options.case_sensitive = False
     options.encoding = re2.Options.Encoding.LATIN1
     return re2.compile(pattern.encode(), options)

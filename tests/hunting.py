@@ -69,6 +69,13 @@ def _each(text: str, form: str) -> str:
     return "".join(form.format(ord(char)) for char in text)
 
 
+def _some(text: str, form: str) -> str:
+    """Two of three letters, and all that is none."""
+    return "".join(
+        form.format(ord(char)) if place % 3 or not char.isalnum() else char for place, char in enumerate(text)
+    )
+
+
 def _every(text: str, length: int, between: str) -> str:
     return between.join(text[place : place + length] for place in range(0, len(text), length))
 
@@ -90,15 +97,17 @@ WRITINGS: dict[str, Callable[[str], str]] = {
     "URL, every character": lambda text: _each(text, "%{:02X}"),
     "URL, twice": lambda text: quote(quote(text, safe="")),
     "URL, every character twice": lambda text: _each(text, "%25{:02x}"),
+    "URL, some characters": lambda text: _some(text, "%{:02x}"),
     "form": quote_plus,
     "JSON": lambda text: json.dumps(text)[1:-1],
     "JSON, slashes": lambda text: text.replace("/", "\\/"),
     "JSON, every character": lambda text: _each(text, "\\u{:04x}"),
-    "JSON, some characters": lambda text: "".join(
-        f"\\u{ord(char):04X}" if place % 3 else char for place, char in enumerate(text)
-    ),
+    "JSON, some characters": lambda text: _some(text, "\\u{:04X}"),
     "JSON in JSON": lambda text: json.dumps(json.dumps(_each(text, "\\u{:04x}"))),
     "HTML": escape,
+    "HTML, some hexadecimal": lambda text: _some(text, "&#x{:02x};"),
+    "HTML, some twice": lambda text: escape(_some(text, "&#x{:02x};")),
+    "HTML, some decimal": lambda text: _some(text, "&#{};"),
     "HTML, decimal": lambda text: _each(text, "&#{};"),
     "HTML, hexadecimal": lambda text: _each(text, "&#x{:X};"),
     "HTML, twice": lambda text: escape(_each(text, "&#{};")),
@@ -129,6 +138,7 @@ WRITINGS: dict[str, Callable[[str], str]] = {
     "concatenated, dots": lambda text: _every(text, 9, "' . '"),
     "neighbours in a list": lambda text: _every(text, 11, '", "'),
     "quoted-printable": lambda text: _each(text, "={:02X}"),
+    "quoted-printable, some": lambda text: _some(text, "={:02X}"),
     "quoted-printable, soft ends": lambda text: _every(text, 6, "=\r\n"),
     "UTF-16": lambda text: _every(text, 1, "\0"),
     "without punctuation": lambda text: re.sub("[^0-9A-Za-z]", "", text),

@@ -57,6 +57,20 @@ ROWS: dict[int, str] = {
         test_secrets.py::test_a_traceback_with_every_variable_does_not_show_it
         test_secrets.py::test_base64_at_every_alignment
         test_secrets.py::test_a_secret_that_was_cut_short_is_taken_out_as_well
+        test_secrets.py::test_a_secret_whose_beginning_is_missing
+        test_secrets.py::test_a_secret_is_known_in_every_writing
+        test_secrets.py::test_a_secret_over_the_neighbouring_texts_of_a_list
+        test_secrets.py::test_a_secret_cannot_be_taken_along
+        test_secrets.py::test_a_master_key_never_shows_itself
+        test_secrets.py::test_a_master_key_cannot_be_taken_along
+        test_taint.py::test_whatever_the_reply_the_secret_stays
+        test_taint.py::test_whatever_is_no_reply_the_secret_stays
+        test_taint.py::test_whatever_the_connection_the_secret_stays
+        test_taint.py::test_whatever_breaks_the_secret_stays
+        test_taint.py::test_whatever_a_command_meets_the_secret_stays
+        test_taint.py::test_passphrases_and_the_master_key_stay
+        test_taint.py::test_a_server_that_tells_everything_does_not_tell_it
+        test_taint.py::test_the_search_finds_it_however_it_is_written
         test_gateway.py::test_a_secret_in_a_reply_goes_nowhere
         test_gateway.py::test_whatever_breaks_is_said_and_leaks_nothing
         test_gateway.py::test_an_api_that_echoes_the_credential_learns_nothing_to_the_agent""",

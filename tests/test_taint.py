@@ -578,6 +578,21 @@ def test_whatever_breaks_the_secret_stays(
     _search_all(collected, home)
 
 
+@pytest.mark.parametrize(("name", "fate"), [("authorize", "failed"), ("receive", "unknown")])
+def test_what_broke_before_anything_was_sent_has_failed(
+    name: str, fate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: Any) -> Any:
+        raise CrashError(CANARY)
+
+    monkeypatch.setattr(client_step, name, breaks)
+    collected = Collected()
+    with Loopback(otherwise=Said()) as server:
+        connector = connector_of("header", server.url)
+        converse(collected, [("taintheader_make", {})], tmp_path, [connector], given)
+    assert [row for row in collected.seen if f"outcome='{fate}'" in row]
+
+
 # --- commands ---------------------------------------------------------------------------------------------
 
 

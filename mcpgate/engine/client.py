@@ -34,6 +34,8 @@ from mcpgate.values import Account, Fate, Reply, Request
 TRIES: Final = 3
 _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 _CONNECT_SECONDS: Final = 10.0
+# bytes of a body that is scrubbed in a thread: it may take a second
+_LARGE: Final = 256 * 1024
 # what cannot be mended by trying again
 _USELESS: Final = (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
 _UNSENT: Final = (
@@ -172,8 +174,11 @@ class Client:
             body, fault = await receive(response)
         finally:
             await response.aclose()
-        status, body = response.status_code, self._scrubber.body(body)
-        received = self._scrubber.tree(received)
+        status, received = response.status_code, self._scrubber.tree(received)
+        if len(body) < _LARGE:
+            body = self._scrubber.body(body)
+        else:
+            body = await asyncio.to_thread(self._scrubber.body, body)
         reply = read(account.connector, request.tool, request, status, received, body)
         if fault and 200 <= status < 300:
             reply = dataclasses.replace(

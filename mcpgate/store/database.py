@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +18,10 @@ from mcpgate.errors import StoreError
 from mcpgate.store.tables import METADATA
 
 _BUSY_MS: Final = 5000
+_AGAIN_AFTER: Final = 0.01
 _OWNER_ONLY: Final = 0o600
 _PRAGMAS: Final = (
     f"busy_timeout={_BUSY_MS}",
-    "journal_mode=WAL",
     # a commit outlives a power cut: after one, keys are taken out of a keyring and money moves
     "synchronous=FULL",
     "fullfsync=ON",
@@ -168,6 +170,20 @@ def _set_up(connection: Any, record: object) -> None:
     connection.isolation_level = None
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
+    _keep_log(connection)
+
+
+def _keep_log(connection: Any) -> None:
+    """Make the log a write-ahead one, for good: SQLite does not wait for another that does so too."""
+    until = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(_AGAIN_AFTER)
 
 
 def _begin(connection: Connection) -> None:

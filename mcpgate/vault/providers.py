@@ -204,7 +204,7 @@ class EnvironmentProvider:
         """The key of a variable that is set already: mcpgate cannot set it where it will be started."""
         if not _VARIABLE.fullmatch(place["variable"]):
             # a key may have been pasted where the name belongs, so it is not repeated
-            hint = "It has letters, digits and underscores, like MCPGATE_MASTER_KEY."
+            hint = "It has letters, digits and underscores, like MCPGATE_VAULT."
             raise UsageError("What was given cannot be the name of a variable.", hint)
         return self.load(key_id, place), {"variable": place["variable"]}
 
@@ -213,7 +213,7 @@ class EnvironmentProvider:
         name = place["variable"]
         text = Secret(self.environ.get(name, ""))
         if not text.reveal().strip():
-            hint = f"Set {name} where mcpgate is started. A fresh key: openssl rand -base64 {KEY_BYTES}"
+            hint = f"Set {name} where mcpgate is started."
             raise CredentialError(f"The vault is locked: {name} is not set.", hint)
         return _master_key(key_id, text, f"What is in {name}")
 

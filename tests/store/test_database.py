@@ -254,7 +254,7 @@ def test_a_place_that_cannot_be_is_told(address: str) -> None:
 def test_one_that_is_held_by_another_program_is_told(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcpgate.store.database._PRAGMAS", ("busy_timeout=50", "journal_mode=WAL"))
+    monkeypatch.setattr("mcpgate.store.database._PRAGMAS", ("busy_timeout=50",))
     add(database, 1)
     with closing(sqlite3.connect(database.address)) as other:
         other.execute("BEGIN IMMEDIATE")
