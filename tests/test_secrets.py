@@ -110,7 +110,11 @@ def test_a_master_key_never_shows_itself(show: Callable[[MasterKey], str]) -> No
 
 
 @pytest.mark.parametrize(
-    "take", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps, vars, bytes, list, marshal.dumps]
+    "take",
+    [
+        *(pickle.dumps, copy.copy, copy.deepcopy, json.dumps, vars, bytes, list, marshal.dumps),
+        lambda key: key.__getstate__(),
+    ],
 )
 def test_a_master_key_cannot_be_taken_along(take: Callable[[Any], Any]) -> None:
     with pytest.raises((TypeError, ValueError)) as raised:

@@ -58,7 +58,10 @@ class MasterKey:
         return MASK
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a master key is not pickled")
+        raise TypeError("a master key is neither copied nor pickled")
+
+    # Python's own gives what the slots hold
+    __getstate__ = __reduce__
 
 
 @dataclass(frozen=True, slots=True)
