@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from mcpgate.apps import open_account
 from mcpgate.engine.request import build
 from mcpgate.errors import UsageError
-from tests.policy.shop import app, connector
+from tests.policy.shop import app, connector, policy
 
 TENANT = """
 connector: tenant
@@ -116,12 +117,14 @@ def test_a_pattern_has_to_match_in_full() -> None:
             open_account(strict, {"site": site})
 
 
-def test_the_four_layers_stand_in_their_order() -> None:
+def test_the_layers_stand_in_their_order() -> None:
     holder = app("deny: [read]\n", account="policy: a\ndeny: [read]\n", switches="policy: s\ndeny: [read]\n")
-    layers = holder.layers(holder.grants[0])
+    grant = dataclasses.replace(holder.grants[0], ceiling=policy("preset: least\nallow: [read]\n"))
+    layers = holder.layers(grant)
     assert [(layer.name, [each.name for each in layer.policies]) for layer in layers] == [
         ("app", ["s"]),
         ("account", ["a"]),
+        ("ceiling", ["least"]),
         ("preset", ["everything"]),
         ("rules", ["rules"]),
     ]
