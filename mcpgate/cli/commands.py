@@ -197,14 +197,14 @@ def connect(
     ] = "",
     setting: Settings = [],
     allow: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--allow",
             metavar="PRESET",
             help="The most it may ever be used for, whatever flags are given; to raise it, connect again.",
             autocompletion=complete_preset,
         ),
-    ] = "",
+    ] = None,
     no_probe: Annotated[
         bool, typer.Option("--no-probe", help="Keep it without trying it with a call.")
     ] = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from mcpgate.cli.probing import probe as call_probe
 from mcpgate.cli.vault import ensure_set_up, kept
 from mcpgate.cli.vaults import connected_vault, sealed_vault
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
+from mcpgate.json_schema import compile_pattern
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.values import Account, Json, Outcome, Policy
 from mcpgate.vault.binding import DEFAULT, Binding, check_name, said
@@ -26,18 +28,26 @@ from mcpgate.vault.kinds import judge, of_its_own
 from mcpgate.vault.sealed_vault import SealedVault
 
 _MOST = 64 * 1024
+_NAME = re.compile("[a-z][a-z0-9]{0,39}")
 
 
 def connect_account(
-    name: str, account: str, from_env: str, settings: Sequence[str], allow: str, *, probe: bool
+    name: str, account: str, from_env: str, settings: Sequence[str], allow: str | None, *, probe: bool
 ) -> None:
     """Connect an account; whatever goes wrong, nothing is kept and what was there before stays."""
+    if not catalog.is_path(name) and not _NAME.fullmatch(name):
+        # it may be a key, so it is not repeated
+        raise UsageError("What was given is no connector's name.", "See them all: mcpgate connectors")
     connector = catalog.load_connector(name)
     if connector.auth is None:
         raise UsageError(f"{connector.title} needs no credential.", f"Run it: mcpgate run {name}")
+    if any(compile_pattern(kind.match).fullmatch(account) for kind in connector.auth.kinds):
+        raise UsageError("What was given as the account's name is a key.", "Name it: --account NAME")
+    if allow == "":
+        raise UsageError("--allow names no preset.", "Say one, or leave --allow out.")
     ceiling = catalog.load_policy(allow, "preset") if allow else None
     sealed = sealed_vault()
-    earlier = _earlier(sealed, connector.name, check_name(account))
+    earlier = _earlier(sealed, connector.name, check_name(account), ceiling)
     if earlier is not None and not earlier.same_kind(connector):
         what = f"{connector.name}/{account} belongs to a connector from elsewhere ({earlier.source})."
         raise UsageError(what, of_its_own(connector))
@@ -56,7 +66,7 @@ def connect_account(
         raise
 
 
-def _earlier(sealed: SealedVault, connector: str, account: str) -> Binding | None:
+def _earlier(sealed: SealedVault, connector: str, account: str, ceiling: Policy | None) -> Binding | None:
     """What is connected by that name: its settings and its ceiling stay, once its seal has proved them."""
     if sealed.find(connector, account) is None:
         return None
@@ -67,6 +77,10 @@ def _earlier(sealed: SealedVault, connector: str, account: str) -> Binding | Non
         return kept.binding if kept is not None else None
     except CredentialError as error:
         fault = error.message
+    if ceiling is None:
+        # whoever changed the row may have wanted just that: a key pasted again, under no ceiling
+        hint = "Say the most it may be used for: --allow PRESET (--allow full-access for everything)."
+        raise UsageError(f"{fault} Whether it had a ceiling is not known.", hint)
     _say(f"{fault} Nothing of it is taken over.")
     return None
 

@@ -139,7 +139,8 @@ def _connected(options: Options, connector: Connector, account: str) -> Binding 
     if options.alone or options.sandbox or from_environment:
         return None
     row = sealed_vault().find(connector.name, account or DEFAULT)
-    return row if row is not None and row.source == source_of(connector) else None
+    same = row is not None and row.source == source_of(connector, exact=bool(row.ceiling))
+    return row if same else None
 
 
 def _ceiling(row: Binding | None) -> Policy | None:

@@ -49,7 +49,14 @@ def import_from(file: str) -> None:
         raise no_keyring()
     rows = unpack(data, _passphrase(new=False))
     ensure_set_up(vault)
-    there = {f"{binding.connector}/{binding.account}" for binding in vault.all()}
+    there = {f"{binding.connector}/{binding.account}": binding.ceiling for binding in vault.all()}
+    for binding, _ in rows:
+        name = f"{binding.connector}/{binding.account}"
+        if there.get(name) and there[name] != binding.ceiling:
+            # an older copy would lift what was lowered since, and nobody would have pasted a key
+            hint = f"Nothing was taken in. To have the export's: mcpgate disconnect {binding.connector}"
+            hint += f" --account {binding.account}, then import again."
+            raise UsageError(f"{name} has another ceiling here than in the export.", hint)
     vault.keep_all(rows)
     # what is offered hangs on the ceilings that came in
     saved.forget()

@@ -22,7 +22,8 @@ class Binding:
     """What a credential is bound to: an account of a connector, its origins, its source and its settings.
 
     `source` is `shipped NAME`, `own NAME` or `file DIGEST`; `ceiling` is the document of the preset that says
-    the most it may be used for, empty where nothing was said.
+    the most it may be used for, empty where nothing was said. Under a ceiling one's own connector is bound to
+    its content too, for what a tool is stands there.
     """
 
     connector: str
@@ -44,12 +45,12 @@ class Binding:
 
     def fault(self, account: Account) -> str:
         """Why an account is not the one that was connected; nothing where it is."""
-        title, source = account.connector.title, source_of(account.connector)
+        title, source = account.connector.title, source_of(account.connector, exact=bool(self.ceiling))
         if (self.connector, self.account) != (account.connector.name, account.name):
             return f"belongs to {self.connector}/{self.account}"
         if self.source != source:
             was, now = self.source.partition(" ")[0], source.partition(" ")[0]
-            if was == now == "file":
+            if was == now:
                 return f"was connected for another version of {account.connector.source.path}"
             return f"was connected for {_KINDS.get(was, 'something else')}, and this is {_KINDS[now]}"
         if self.origins != origins_of(account):
@@ -62,10 +63,14 @@ class Binding:
 _KINDS: Final = {"shipped": "the shipped connector", "own": "a connector of one's own", "file": "a file"}
 
 
-def source_of(connector: Connector) -> str:
-    """Where a connector is from: a known name, or the digest of a file given by path."""
+def source_of(connector: Connector, *, exact: bool = False) -> str:
+    """Where a connector is from: a known name, with the digest of one's own where it is to be exact, or the
+    digest of a file given by path."""
     source = connector.source
-    return f"{source.kind} {source.digest if source.kind == 'file' else connector.name}"
+    if source.kind == "file":
+        return f"file {source.digest}"
+    digest = f" {source.digest}" if exact and source.kind == "own" else ""
+    return f"{source.kind} {connector.name}{digest}"
 
 
 def origins_of(account: Account) -> tuple[str, ...]:

@@ -92,7 +92,7 @@ class ConnectedVault:
             account.connector.name,
             account.name,
             origins_of(account),
-            source_of(account.connector),
+            source_of(account.connector, exact=ceiling is not None),
             dict(account.settings),
             mode,
             datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 import sys
 import uuid
 from pathlib import Path
@@ -47,10 +48,14 @@ def make_key_file(path: Path, text: Secret) -> str:
 
 def read_secret(path: Path, what: str) -> Secret:
     """The bytes of a file that is nobody else's, as Latin-1; raises `CredentialError`."""
-    fault, hint, text = "", "Bring it back, or see: mcpgate doctor", Secret("")
+    fault, hint, text = "", "Bring it back; a fresh one opens nothing.", Secret("")
     try:
-        with path.open("rb") as file:
+        # a pipe would keep everybody waiting for what nobody writes
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
             fault, mend = _openness(path, file.fileno())
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                fault, mend = "is no file", ""
             if not fault:
                 text = Secret(file.read(_MOST + 1).decode("latin-1"))
     except (OSError, ValueError) as error:

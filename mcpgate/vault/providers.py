@@ -229,8 +229,10 @@ def _master_key(key_id: str, text: Secret, what: str, *, raw: bool = False) -> M
     """The key that a text is; raises `CredentialError` without repeating it."""
     found = _decoded(key_id, text, raw=raw)
     if found is None:
-        hint = f"It has to be {KEY_BYTES} random bytes{', raw or' if raw else ''} in base64: "
-        raise CredentialError(f"{what} is not a master key.", f"{hint}openssl rand -base64 {KEY_BYTES}")
+        hint = f"It has to be {KEY_BYTES} random bytes{', raw or' if raw else ''} in base64. "
+        hint += f"A new one: openssl rand -base64 {KEY_BYTES}. "
+        hint += "One that was there before has to come back from a copy; a new one opens nothing."
+        raise CredentialError(f"{what} is not a master key.", hint)
     return found
 
 

@@ -113,7 +113,8 @@ class Row:
 
     def _broken(self) -> CredentialError:
         name = f"{self.connector}/{self.account}"
-        hint = f"Connect it again: mcpgate connect {self.connector} --account {self.account}"
+        which = "PATH" if self.source.startswith("file ") else self.connector
+        hint = f"Connect it again: mcpgate connect {which} --account {self.account} --allow PRESET"
         return CredentialError(f"The credential {name} is not as it was sealed: its row was changed.", hint)
 
 

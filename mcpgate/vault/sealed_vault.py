@@ -206,7 +206,8 @@ class SealedVault:
         if self._master is None or self._master.id != record.id:
             master = self._providers[record.provider].load(record.id, record.place)
             if not record.is_of(master):
-                hint = "Nothing was opened, and nothing was changed."
+                hint = "Nothing was opened, and nothing was changed. "
+                hint += "Give the one that was recorded, or bring back the database that it fits."
                 raise CredentialError(_NOT_THE_VAULTS[record.provider], hint)
             self._master = master
         return self._master

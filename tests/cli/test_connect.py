@@ -397,7 +397,11 @@ def test_what_was_changed_in_the_database_is_not_taken_over(
     with sqlite3.connect(home / "mcpgate.db") as database:
         database.execute(f"UPDATE credential SET {column} = ?", (value,))
     database.close()
+    # whoever changed it may have wanted just that: the key pasted again, under no ceiling
     ran = connect(str(file))
+    assert ran.code == 2
+    assert "Whether it had a ceiling is not known.\nSay the most it may be used for: --allow" in ran.err
+    ran = connect(str(file), "--allow", "read-only")
     assert "is not as it was sealed: its row was changed. Nothing of it is taken over." in ran.out
     assert "evil" not in ran.out
     # what it was connected with has to be said again, and then all is well
@@ -537,3 +541,34 @@ def test_the_guide_names_every_command_and_flag() -> None:
         assert word in text
     for word in ("--setting", "--no-probe", "--live", "MCPGATE_STRIPE_KEY"):
         assert word in text
+
+
+# --- what is said of a ceiling, and what is not repeated ---------------------------------------------------
+
+
+def test_under_a_ceiling_a_connector_of_ones_own_is_bound_to_its_content(
+    connect: Run, mcpgate: Run, keyring: MemoryBackend, home: Path
+) -> None:
+    """What a tool is stands in the file: a write that calls itself a read would pass a ceiling."""
+    own = home / "connectors" / "desk.yaml"
+    own.parent.mkdir(parents=True, mode=0o700)
+    own.write_text(DESK)
+    assert connect("desk", "--setting", "site=acme", "--allow", "read-only").code == 0
+    own.write_text(f"{DESK}# changed\n")
+    ran = mcpgate("call", "desk_list_cases", "--setting", "site=acme")
+    assert ran.code == 4
+    assert "was connected for another version of" in ran.out
+
+
+@pytest.mark.parametrize("words", [("sk_test_" + "C" * 24,), ("stripe", "--account", "sk_test_" + "c" * 24)])
+def test_a_key_where_a_name_belongs_is_not_repeated(
+    words: tuple[str, ...], mcpgate: Run, keyring: MemoryBackend
+) -> None:
+    ran = mcpgate("connect", *words)
+    assert ran.code == 2
+    assert "sk_test_" not in ran.out + ran.err
+
+
+def test_an_empty_ceiling_is_no_way_to_none(mcpgate: Run, keyring: MemoryBackend) -> None:
+    ran = mcpgate("connect", "stripe", "--allow", "")
+    assert (ran.code, "--allow names no preset." in ran.err) == (2, True)

@@ -246,6 +246,19 @@ def test_a_saved_listing_does_not_outlive_an_import(
         assert len(server.tools()) == 8
 
 
+def test_an_import_lifts_no_ceiling(
+    connect: Run, mcpgate: Run, keyring: MemoryBackend, tmp_path: Path
+) -> None:
+    mcpgate("init", *FLAGS["file"])
+    connect("stripe", "--no-probe")
+    mcpgate("vault", "export", "old.mcpgate")
+    connect("stripe", "--no-probe", "--allow", "read-only", key=OTHER)
+    ran = mcpgate("vault", "import", "old.mcpgate")
+    assert ran.code == 2
+    assert "stripe/default has another ceiling here than in the export." in ran.err
+    assert kept() == {"stripe/default": OTHER}
+
+
 def test_the_passphrase_of_an_export_may_be_typed(
     connect: Run, mcpgate: Run, typed: Run, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -397,5 +410,5 @@ def test_a_row_that_was_changed_is_told_and_connecting_again_mends_it(
     ran = mcpgate("call", "stripe_create_customer", "name=Jenny", "-p", "full-access")
     assert ran.code == 4
     assert "Connect it again: mcpgate connect stripe" in ran.out
-    connect("stripe", "--no-probe", key=OTHER)
+    connect("stripe", "--no-probe", "--allow", "read-only", key=OTHER)
     assert kept() == {"stripe/default": OTHER, "stripe/work": KEY}
