@@ -409,6 +409,7 @@ def test_refusals_of_the_vault_read_as_quoted(
     guide = (ROOT / "docs" / "guides" / "credentials.md").read_text("utf-8")
     monkeypatch.setattr("mcpgate.vault.os_keyring.find_keyring", lambda *_: None)
     monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("HOME", str(folder))
     assert quoted(perform(["connect", "stripe"], capsys), folder) in guide
     assert perform(["init", "--key-file", str(folder / "vault.key")], capsys)[0] == 0
     assert perform(as_run(["connect", "stripe", "--allow", "read-only"], monkeypatch), capsys)[0] == 0

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from mcpgate import paths
 from mcpgate.cli.console import plain, print_json
 from mcpgate.cli.vaults import database, sealed_vault
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
@@ -64,7 +63,8 @@ def ensure_set_up(vault: SealedVault, connector: str = "") -> Record:
 
 def no_keyring(connector: str = "") -> CredentialError:
     """What is said where there is no vault and no keyring: exactly what to type."""
-    file = shlex.quote(str(Path(paths.home_folder()) / "master.key"))
+    # apart from the database: a backup of the one folder has not both
+    file = shlex.quote(str(Path.home() / ".mcpgate.key"))
     hint = "Say once where the key to the vault is kept, then do this again:"
     hint += f"\n  mcpgate init --key-file {file}\n    a new file that only you can read"
     hint += "\n  mcpgate init --passphrase\n    typed, or from MCPGATE_PASSPHRASE or MCPGATE_PASSPHRASE_FILE"
