@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final, Protocol, TypeAlias
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
@@ -24,8 +24,6 @@ from mcpgate.vault.key_file import make_key_file, read_secret
 from mcpgate.vault.os_keyring import Keyring
 from mcpgate.vault.sealing import KEY_BYTES, MasterKey
 
-Kind: TypeAlias = Literal["keyring", "passphrase", "file", "environment"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 Place: TypeAlias = Mapping[str, str]
 PLACES: Final[Mapping[str, str]] = {
     "keyring": "keyring",

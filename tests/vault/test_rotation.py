@@ -20,7 +20,7 @@ import pytest
 from mcpgate.errors import CredentialError, MCPGateError, StoreError, UsageError
 from mcpgate.secrets import Secret
 from mcpgate.store.database import Database
-from mcpgate.vault.providers import KINDS, FileProvider
+from mcpgate.vault.providers import PLACES, FileProvider
 from mcpgate.vault.sealed_vault import SealedVault
 from mcpgate.vault.sealing import MasterKey, Sealed, unseal
 from tests.vault.vaults import CANARY, Rig, binding, one_line, secret
@@ -53,8 +53,8 @@ def refused(act: Callable[[], object], kind: type[MCPGateError] = CredentialErro
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("to", KINDS)
-@pytest.mark.parametrize("since", KINDS)
+@pytest.mark.parametrize("to", PLACES)
+@pytest.mark.parametrize("since", PLACES)
 def test_from_every_keeper_to_every_other(since: str, to: str, rigged: Rig) -> None:
     vault = rigged.set_up(since, *MANY[:3])
     was = vault.record()

@@ -18,7 +18,7 @@ from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.secrets import Secret
 from mcpgate.store.tables import CREDENTIAL, MASTER_KEY
 from mcpgate.vault import rows as vault_rows
-from mcpgate.vault.providers import KINDS
+from mcpgate.vault.providers import PLACES
 from mcpgate.vault.sealed_vault import SealedVault
 from tests.vault.vaults import CANARY, PASSPHRASE, Rig, binding, one_line, secret, told_in_full
 
@@ -45,7 +45,7 @@ def opening(rig: Rig, account: str = "default") -> str:
 # --- keeping ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("keeper", KINDS)
+@pytest.mark.parametrize("keeper", PLACES)
 def test_what_is_kept_opens_in_every_later_process(keeper: str, rigged: Rig) -> None:
     assert rigged.vault().record() is None
     assert rigged.vault().open("shop", "default") is None
