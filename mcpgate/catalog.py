@@ -67,6 +67,20 @@ def load_policy(name: str, kind: Kind, files: list[Path] | None = None) -> Polic
     return unite(policy, [base for base in found.values() if base is not policy])
 
 
+def read_kept_policy(label: str, text: str, files: list[Path] | None = None) -> Policy:
+    """A policy that is kept as a text, with the presets that it extends by name; raises as `load_policy`."""
+    policy = read_policy(label, text.encode())
+    if policy.kind != "policy":
+        raise SpecError([f"{label}:1:1: this is a {policy.kind}; a policy is wanted here"])
+    found: dict[str, Policy] = {}
+    for base in policy.extends:
+        if is_path(base):
+            hint = "What is kept apart from its file can extend a preset by its name only."
+            raise SpecError([f"{label}:1:1: extends: {base} is a path"], hint)
+        _gather(base, "preset", (), found, files)
+    return unite(policy, list(found.values()))
+
+
 def known_connector(name: str) -> Connector | None:
     """The shipped or own connector of a name, None where there is none."""
     return load_connector(name) if name in names("connectors") else None

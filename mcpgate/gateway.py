@@ -5,21 +5,19 @@
  3. look up what a rule needs and the arguments do not say
  4. decide
  5. build the HTTP request, which knows no secret
- 6. reserve in the ledger and write the *started* row, with the idempotency key
+ 6. count what was spent before, reserve in the ledger, and write the *started* row, with the idempotency key
  7. send: the credential is opened, added last, and exists only there
  8. settle the reservation and write the *finished* row
  9. shape what the agent reads
 
-Steps 1 to 5 change nothing and end in a `Plan` or a refusal. From step 6 on a call is shielded from
-cancellation.
+Steps 1 to 5 change nothing and end in a `Plan` or a refusal. Step 6 can still refuse, and starts over where
+the configuration has changed meanwhile. From there on a call is shielded from cancellation.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import hashlib
-import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -28,18 +26,27 @@ from typing import Any, Final
 
 from mcpgate.activity import Row
 from mcpgate.arguments import check_arguments
+from mcpgate.discovery import DISCOVERY_NAMES, DISCOVERY_TOOLS, discover
 from mcpgate.engine.http import Backend
 from mcpgate.engine.hygiene import visible
-from mcpgate.errors import ArgumentsError, CredentialError, DeniedError, MCPGateError, RefusedError
-from mcpgate.ledger import STATE_OF, Reservation, entries
-from mcpgate.places import MISSING
+from mcpgate.errors import CredentialError, DeniedError, MCPGateError, RefusedError, StoreError
+from mcpgate.lookup import look_up, request_said
 from mcpgate.policy.call import Call, UndecidableError
-from mcpgate.policy.decide import asks_lookup, decide, explain, structure
+from mcpgate.policy.decide import decide, explain, structure
 from mcpgate.policy.templates.money import amount_of
+from mcpgate.records import (
+    call_row,
+    discovery_row,
+    hash_of,
+    lookup_row,
+    refused_row,
+    spending,
+    state_of,
+)
 from mcpgate.secrets import Scrubber
 from mcpgate.store import Store
-from mcpgate.toolset import Entry, Toolset
-from mcpgate.values import Decision, Fate, Finding, Json, Outcome, Reply, Request, Tool
+from mcpgate.toolset import Entry, LiveToolset, Toolset
+from mcpgate.values import Decision, Fate, Finding, Json, Outcome, Reply, Request
 
 _REUSE_SECONDS: Final = 24 * 3600.0
 _BROKEN: Final[Mapping[Fate, str]] = {
@@ -67,39 +74,71 @@ class Started:
     call: str
     key: str = ""
     repeated: bool = False
+    reserved: bool = False
+
+
+def unwatched(row: Row) -> None:
+    """Nobody wants to know of the rows that are written."""
+
+
+class _ChangedError(Exception):
+    """The configuration is another one than the call was decided on."""
 
 
 class Gateway:
-    """Takes the calls of one app from the wire to the API and back."""
+    """Takes the calls of one app from the wire to the API and back; `watch` is told every row it writes."""
 
     def __init__(
         self,
-        toolset: Toolset,
+        toolset: Toolset | LiveToolset,
         backend: Backend,
         store: Store,
         scrubber: Scrubber,
         clock: Callable[[], float] = time.time,
+        watch: Callable[[Row], None] = unwatched,
     ) -> None:
-        self.toolset = toolset
+        self._live = toolset
+        self._watch = watch
         self._backend = backend
         self._store = store
         self._scrubber = scrubber
         self._clock = clock
         self._started: set[asyncio.Task[Outcome]] = set()
 
+    @property
+    def toolset(self) -> Toolset:
+        """The toolset of this moment; raises what building it raises."""
+        return self._live.current()
+
+    def listing(self) -> Any:
+        """What an agent is told when it connects, as of this moment."""
+        toolset = self.toolset
+        listing = toolset.listing()
+        if not toolset.app.discovery:
+            return listing
+        return {**listing, "tools": [*listing["tools"], *DISCOVERY_TOOLS]}
+
     async def call(self, name: str, arguments: dict[str, Json]) -> Outcome:
-        """One call of a tool; raises `UnknownToolError` for a tool that does not exist for this app."""
-        entry = self.toolset.find(name)
+        """One call of a tool; raises `UnknownToolError` for a tool that does not exist for this app, and what
+        building its toolset raises."""
+        toolset = self.toolset
+        if toolset.app.discovery and name in DISCOVERY_NAMES:
+            return self._discover(toolset, name, arguments)
+        entry, call = toolset.find(name), None
         try:
-            checked = self.check(entry, arguments)
-            call, spent = await self.look_up(entry, checked)
+            call = self.check(entry, arguments)
+            call, spent = await self.look_up(entry, call)
             plan = self.decide(entry, call, spent)
-            started = self._start(plan)
+            plan, started = self._start(plan, toolset.version)
+        except _ChangedError:
+            return await self.call(name, arguments)
         except (RefusedError, CredentialError) as refusal:
-            return self._clean(self._refuse(entry, refusal))
+            return self._clean(self._refuse(entry, refusal, call))
+        except StoreError as error:
+            return self._clean(self._refuse(entry, error, call))
         except Exception as error:  # noqa: BLE001  closed, whatever failed, and nothing of it is shown
             said = f"mcpgate itself failed ({type(error).__name__}), so nothing was sent."
-            return self._clean(self._refuse(entry, RefusedError(said)))
+            return self._clean(self._refuse(entry, RefusedError(said), call))
         task = asyncio.ensure_future(self._perform(plan, started))
         self._started.add(task)
         task.add_done_callback(self._started.discard)
@@ -116,66 +155,43 @@ class Gateway:
         return Call(entry.tool, canonical, now=self._clock(), settings=entry.grant.account.settings)
 
     async def look_up(self, entry: Entry, call: Call) -> tuple[Call, float]:
-        """Step 3: the call with `before`, asked only where a rule needs it, and the seconds it took.
+        """Step 3, with its row: the call as far as it is known then, and the seconds it took.
 
-        Where nothing is told, the call has the reason, and the rule that needs it denies. Raises
-        `CredentialError`.
+        Raises `CredentialError`.
         """
-        lookup = entry.lookup
-        if lookup is None or not asks_lookup(entry.bound, call):
-            return call, 0.0
-        given = {**entry.grant.account.settings, **call.arguments}
-        absent = [name for name in lookup.request.names if given.get(name) is None]
-        if absent:
-            unknown = f"it is looked up by {' and '.join(absent)}, so give that"
-            return dataclasses.replace(call, unknown=unknown), 0.0
-        began = time.perf_counter()
-        try:
-            request = self._backend.prepare(lookup, call.arguments, entry.grant.account)
-            request = dataclasses.replace(request, purpose="lookup")
-            reply = await self._backend.send(request, entry.grant.account, "")
-            self._write_lookup(entry, reply, began)
-            problem, before = _without_excerpt(reply), reply.body
-            if problem:
-                facts = self._backend.shape(lookup, reply, entry.grant.account).structured or {}
-                problem += f": {facts['hint'].strip(' .')}" if "hint" in facts else ""
-        except CredentialError:
-            raise
-        except ArgumentsError as error:
-            problem, before = f"{error.message} {error.hint}".strip(" ."), MISSING
-        except Exception as error:  # noqa: BLE001  what it says may hold a secret
-            problem, before = f"mcpgate itself failed ({type(error).__name__})", MISSING
-        spent = time.perf_counter() - began
-        if problem:
-            return dataclasses.replace(call, unknown=f"{_said(lookup)} failed ({problem})"), spent
-        return dataclasses.replace(call, before=before, unknown=f"{_said(lookup)} does not tell it"), spent
+        found = await look_up(entry, call, self._backend)
+        if found.reply is not None:
+            self._note(lookup_row(entry, self._clock(), found.reply, found.seconds))
+        return found.call, found.seconds
 
     def decide(self, entry: Entry, call: Call, spent: float = 0.0) -> Plan:
         """Steps 4 and 5, of a call on which `spent` seconds went already; raises `DeniedError`."""
-        decision = decide(entry.bound, call)
-        if decision.reason is not None:
-            raise DeniedError(explain(decision.reason, decision.trace), decision)
+        decision = _allowed(decide(entry.bound, call))
         request = self._backend.prepare(entry.tool, call.arguments, entry.grant.account)
         if spent >= request.timeout:
             said = f"The lookup took all of the {request.timeout:g} s that a call may take: nothing was sent."
             raise RefusedError(said)
         left = round(request.timeout - spent, 3)
         request = dataclasses.replace(request, timeout=left, before=call.before, now=call.now)
-        return Plan(entry, call, decision, request, _hash(call.arguments))
+        return Plan(entry, call, decision, request, hash_of(call.arguments))
 
     def plan(self, entry: Entry, arguments: dict[str, Json]) -> Plan:
         """Steps 1 to 5 without the lookup, so that nothing is sent at all; raises as they do."""
         call = self.check(entry, arguments)
         if entry.lookup is not None:
             call = dataclasses.replace(
-                call, unknown=f"a dry run asks {_said(entry.lookup)} only with --sandbox"
+                call, unknown=f"a dry run asks {request_said(entry.lookup)} only with --sandbox"
             )
         return self.decide(entry, call)
 
-    async def close(self) -> None:
-        """Wait for the calls that have started, each bounded by its timeout, and close every connection."""
+    async def finish(self) -> None:
+        """Wait for the calls that have started, each bounded by its timeout."""
         while self._started:
             await asyncio.gather(*self._started, return_exceptions=True)
+
+    async def close(self) -> None:
+        """The same, and close every connection."""
+        await self.finish()
         await self._backend.close()
 
     async def _perform(self, plan: Plan, started: Started) -> Outcome:
@@ -193,10 +209,10 @@ class Gateway:
         except Exception as error:  # noqa: BLE001  what it says may hold a secret
             reply = dataclasses.replace(reply, problem=f"{reply.problem} ({type(error).__name__})")
         except BaseException:
-            self._finish(plan, started, reply, began)
+            self._finish(plan, started, reply, time.perf_counter() - began)
             raise
         try:
-            self._finish(plan, started, reply, began)
+            self._finish(plan, started, reply, time.perf_counter() - began)
             outcome = (
                 self._backend.shape(tool, reply, account, plan.entry.mask)
                 if unsent is None
@@ -206,95 +222,98 @@ class Gateway:
             outcome = _failed(MCPGateError(_BROKEN[reply.fate].format(type(error).__name__)))
         return _note_key(outcome, started, reply) if started.key and unsent is None else outcome
 
-    def _start(self, plan: Plan) -> Started:
-        """Step 6: reserve, and write the started row; a read does neither."""
-        call_id, now, tool = str(uuid.uuid4()), self._clock(), plan.entry.tool
-        if tool.category == "read":
-            return Started(call_id)
-        app, grant = self.toolset.app.name, plan.entry.grant.connector.name
-        with self._store.transaction() as transaction:
-            earlier = transaction.unknown_key(app, tool.name, plan.args_hash, now - _REUSE_SECONDS)
-            key = (earlier or str(uuid.uuid4())) if plan.request.key_header else ""
-            started = Started(call_id, key, repeated=bool(earlier and key))
-            reserved = entries(now, app, grant, tool.name, call_id, plan.args_hash, _reservations(plan.call))
-            transaction.reserve(reserved)
-            transaction.write(self._row(plan, "started", started, at=now))
-        return started
+    def _start(self, plan: Plan, version: int) -> tuple[Plan, Started]:
+        """Step 6; a read is entered only where a rule counts it, for it moves nothing.
 
-    def _finish(self, plan: Plan, started: Started, reply: Reply, began: float) -> None:
-        """Step 8."""
-        row = self._row(
-            plan,
-            "read" if plan.entry.tool.category == "read" else "finished",
-            started,
-            at=self._clock(),
-            outcome=reply.fate,
-            status=reply.status,
-            request_id=reply.request_id,
-            ms=(time.perf_counter() - began) * 1000,
-            size=reply.size,
-        )
-        with self._store.transaction() as transaction:
-            if row.kind == "finished":
-                transaction.settle(started.call, STATE_OF[reply.fate])
-            transaction.write(row)
-
-    def _refuse(self, entry: Entry, refusal: MCPGateError) -> Outcome:
-        decision = refusal.decision if isinstance(refusal, DeniedError) else None
-        denied = decision.reason if decision is not None else None
-        row = Row(
-            at=self._clock(),
-            kind="refused",
-            call=str(uuid.uuid4()),
-            app=self.toolset.app.name,
-            grant=entry.grant.connector.name,
-            tool=entry.tool.name,
-            args_hash="",
-            decision="deny",
-            rule=denied.rule if denied else "arguments" if isinstance(refusal, ArgumentsError) else "failure",
-        )
-        try:
-            with self._store.transaction() as transaction:
+        Raises `DeniedError` for what is spent already, and `_ChangedError`.
+        """
+        entry, call_id = plan.entry, str(uuid.uuid4())
+        if not entry.acts and not entry.counts:
+            return plan, Started(call_id)
+        with self._store.transaction(durable=entry.acts) as transaction:
+            if transaction.version() != version:
+                raise _ChangedError
+            now, key, earlier = self._clock(), "", None
+            if entry.acts and plan.request.key_header:
+                since = now - _REUSE_SECONDS
+                earlier = transaction.take_over(entry.app.name, entry.tool.name, plan.args_hash, since)
+                key = earlier.key if earlier is not None else str(uuid.uuid4())
+            spent = spending(entry, now, call_id, plan.args_hash, _moved(plan.call), key, earlier)
+            if entry.counts:
+                decision = decide(entry.bound, plan.call, lambda tally: transaction.spent(tally, spent))
+                plan = dataclasses.replace(plan, decision=_allowed(decision))
+            transaction.reserve(spent)
+            started = Started(call_id, key, repeated=earlier is not None, reserved=True)
+            row = self._row(plan, started, now)
+            if entry.acts:
                 transaction.write(row)
-        except Exception:  # noqa: BLE001, S110  it is refused all the same
-            pass
-        if decision is not None and denied is not None:
-            facts = structure(denied, decision.trace)
+        if entry.acts:
+            self._watch(row)
+        return plan, started
+
+    def _finish(self, plan: Plan, started: Started, reply: Reply, seconds: float) -> None:
+        """Step 8."""
+        acts = plan.entry.acts
+        row = self._row(plan, started, self._clock(), reply, seconds)
+        with self._store.transaction() as transaction:
+            if started.reserved:
+                state = state_of(reply.fate, acts=acts, repeated=started.repeated)
+                transaction.settle(started.call, state)
+            transaction.write(row)
+        self._watch(row)
+
+    def _row(
+        self, plan: Plan, started: Started, at: float, reply: Reply | None = None, seconds: float = 0.0
+    ) -> Row:
+        """The row of a read, or the first or the second one of a call that acts."""
+        acts = plan.entry.acts
+        row = call_row(
+            plan.entry,
+            "read" if not acts else "started" if reply is None else "finished",
+            at=at,
+            call=started.call,
+            decision=plan.decision,
+            args_hash=plan.args_hash,
+            arguments=None if acts and reply is not None else plan.call.arguments,
+            key=started.key,
+            reply=reply,
+            seconds=seconds,
+        )
+        return self._scrubbed(row)
+
+    def _refuse(self, entry: Entry, refusal: MCPGateError, call: Call | None) -> Outcome:
+        arguments = None if call is None else call.arguments
+        self._note_if_possible(refused_row(entry, refusal, self._clock(), arguments))
+        if isinstance(refusal, DeniedError) and refusal.decision.reason is not None:
+            facts = structure(refusal.decision.reason, refusal.decision.trace)
             return Outcome(refusal.message, facts, is_error=True, exit_code=refusal.exit_code)
         return _failed(refusal)
 
-    def _write_lookup(self, entry: Entry, reply: Reply, began: float) -> None:
-        row = Row(
-            at=self._clock(),
-            kind="lookup",
-            call=str(uuid.uuid4()),
-            app=self.toolset.app.name,
-            grant=entry.grant.connector.name,
-            tool=entry.tool.name,
-            args_hash=_hash(reply.request.arguments),
-            decision="allow",
-            outcome=reply.fate,
-            status=reply.status,
-            request_id=self._scrubber.text(reply.request_id),
-            ms=(time.perf_counter() - began) * 1000,
-            size=reply.size,
-        )
+    def _discover(self, toolset: Toolset, name: str, arguments: dict[str, Json]) -> Outcome:
+        """A question about the app itself: nothing is sent for it."""
+        try:
+            outcome = discover(toolset, name, arguments)
+        except RefusedError as refusal:
+            outcome = _failed(refusal)
+        self._note_if_possible(discovery_row(toolset.app, name, self._clock(), refused=outcome.is_error))
+        return self._clean(outcome)
+
+    def _note(self, row: Row) -> None:
+        row = self._scrubbed(row)
         with self._store.transaction() as transaction:
             transaction.write(row)
+        self._watch(row)
 
-    def _row(self, plan: Plan, kind: Any, started: Started, **facts: Any) -> Row:
-        return Row(
-            kind=kind,
-            call=started.call,
-            app=self.toolset.app.name,
-            grant=plan.entry.grant.connector.name,
-            tool=plan.entry.tool.name,
-            args_hash=plan.args_hash,
-            decision=plan.decision.verdict,
-            rule=", ".join(finding.rule for finding in plan.decision.trace if finding.verdict == "observe"),
-            key=started.key,
-            **self._scrubber.tree(facts),
-        )
+    def _note_if_possible(self, row: Row) -> None:
+        """Write the row of a call that was not sent: it stays unsent, whether that can be written or not."""
+        try:
+            self._note(row)
+        except Exception:  # noqa: BLE001, S110
+            pass
+
+    def _scrubbed(self, row: Row) -> Row:
+        arguments = None if row.arguments is None else self._scrubber.tree(dict(row.arguments))
+        return dataclasses.replace(row, request_id=self._scrubber.text(row.request_id), arguments=arguments)
 
     def _clean(self, outcome: Outcome) -> Outcome:
         """The scrubber stands at the way out, whatever came before; an error shows all that it says."""
@@ -305,16 +324,6 @@ class Gateway:
         text, note = self._scrubber.text(outcome.text), self._scrubber.text(outcome.note)
         structured = self._scrubber.tree(outcome.structured)
         return dataclasses.replace(outcome, text=text, structured=structured, note=note)
-
-
-def _said(lookup: Tool) -> str:
-    """A lookup as it is told: `GET /charges/{charge}`."""
-    return "GET " + "/".join(map(str, ("", *lookup.request.path)))
-
-
-def _without_excerpt(reply: Reply) -> str:
-    """What is wrong with a reply, without the beginning of what came: a lookup is the rules' alone."""
-    return reply.problem if reply.status is None else reply.problem.partition(": ")[0]
 
 
 def _failed(error: MCPGateError) -> Outcome:
@@ -334,21 +343,22 @@ def _note_key(outcome: Outcome, started: Started, reply: Reply) -> Outcome:
         )
     if reply.fate == "unknown":
         notes.append(
-            "While this server runs, the same call made again within 24 hours is sent under the same "
+            "The same call made again within 24 hours is sent under the same "
             f"idempotency key ({started.key}), so that it cannot act twice."
         )
     return dataclasses.replace(outcome, note=" ".join(notes))
 
 
-def _reservations(call: Call) -> list[Reservation]:
-    """What a write would move by each of its effects, as far as its arguments say it."""
+def _allowed(decision: Decision) -> Decision:
+    """The decision of a call that may go on; raises `DeniedError`."""
+    if decision.reason is not None:
+        raise DeniedError(explain(decision.reason, decision.trace), decision)
+    return decision
+
+
+def _moved(call: Call) -> tuple[int, str] | None:
+    """What a call would move, where that is known."""
     try:
-        amount, currency = amount_of(call)
+        return amount_of(call)
     except UndecidableError:
-        return [Reservation(effect) for effect in call.tool.effects]
-    return [Reservation(effect, currency, amount) for effect in call.tool.effects]
-
-
-def _hash(arguments: Mapping[str, Json]) -> str:
-    text = json.dumps(arguments, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+        return None

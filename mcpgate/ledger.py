@@ -1,43 +1,61 @@
-"""The ledger: what was spent and how often. One entry per call without effect, one per effect of a write."""
+"""The ledger: what was spent and how often. One entry per call; every counting rule is a sum over them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from mcpgate.values import Fate
+from mcpgate.values import Category, Fate, Json
 
-State: TypeAlias = Literal["reserved", "settled", "released", "unknown"]
-STATE_OF: dict[Fate, State] = {"succeeded": "settled", "failed": "released", "unknown": "unknown"}
+State: TypeAlias = Literal["reserved", "settled", "released", "unknown", "replaced"]
+STATE_OF: Final[dict[Fate, State]] = {"succeeded": "settled", "failed": "released", "unknown": "unknown"}
 
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """What a call would move by one effect: an amount in the currency's smallest unit, None for unknown."""
-
-    effect: str
-    currency: str = ""
-    amount: int | None = None
+# what may have acted, and so was spent
+SPENT: Final[tuple[State, ...]] = ("reserved", "settled", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of the ledger; `at` is seconds since the epoch."""
+    """One call in the ledger; `at` is seconds since the epoch.
+
+    `amount` is in the currency's smallest unit, None where it is not known. `key` is the idempotency key it
+    was sent under, `key_at` when that was first used. A *reserved* call is under way, or its process died;
+    *replaced* is one that was made again under the same key, so that the later entry stands for both.
+    """
 
     at: float
     app: str
     grant: str
     tool: str
+    category: Category
+    effects: tuple[str, ...]
     call: str
     args_hash: str
-    reservation: Reservation
+    currency: str = ""
+    amount: int | None = None
+    key: str = ""
+    key_at: float = 0.0
     state: State = "reserved"
+    subject: str = ""
 
 
-def entries(
-    at: float, app: str, grant: str, tool: str, call: str, args_hash: str, reservations: Iterable[Reservation]
-) -> tuple[Entry, ...]:
-    """The entries of one call: one that counts its use, and one for each thing it would move."""
-    every = (Reservation(""), *reservations)
-    return tuple(Entry(at, app, grant, tool, call, args_hash, reservation) for reservation in every)
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A call that may have acted: the idempotency key it went under, and when that was first used."""
+
+    key: str
+    key_at: float
+
+
+def facts(entry: Entry) -> dict[str, Json]:
+    """An entry as plain facts, for people and machines."""
+    return {
+        "call": entry.call,
+        "at": entry.at,
+        "app": entry.app,
+        "connector": entry.grant,
+        "tool": entry.tool,
+        "currency": entry.currency,
+        "amount": entry.amount,
+        "state": entry.state,
+    }

@@ -5,14 +5,16 @@ Built once per load, so that a call costs the same with fifteen tools and with a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mcpgate.apps import App, Grant
 from mcpgate.errors import SpecError, UnknownToolError, UsageError
 from mcpgate.places import Place
-from mcpgate.policy.binding import Bound, bind, settled, unmatched
+from mcpgate.policy.binding import Bound, Layer, bind, settled, unmatched
+from mcpgate.policy.decide import counts
 from mcpgate.policy.projection import project
 from mcpgate.spec.yaml_text import did_you_mean
 from mcpgate.values import Finding, Json, Policy, Tool
@@ -23,16 +25,24 @@ class Entry:
     """One tool of an app: what is bound to it, and why it is denied if it is.
 
     `lookup` is the read that tells what a rule needs and the arguments do not say; `mask` the places of a
-    reply that are hidden from the agent.
+    reply that are hidden from the agent; `counts` says whether a rule has to ask the ledger.
     """
 
     tool: Tool
+    app: App
     grant: Grant
     bound: Bound
     denied: Finding | None
     lookup: Tool | None = None
     mask: tuple[Place, ...] = ()
+    counts: bool = False
+    policy_digest: str = ""
     _validator: Any = field(default=None, repr=False)
+
+    @property
+    def acts(self) -> bool:
+        """Whether a call of it changes something."""
+        return self.tool.category != "read"
 
     @property
     def validator(self) -> Any:
@@ -46,10 +56,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Toolset:
-    """Every tool of the connectors granted to an app, by name."""
+    """Every tool of the connectors granted to an app, by name; `version` is that of the configuration."""
 
     app: App
     entries: Mapping[str, Entry]
+    version: int = 0
+    _listing: dict[str, Json] = field(default_factory=dict, repr=False, compare=False)
+
+    def current(self) -> Toolset:
+        """The toolset itself: it is what it is."""
+        return self
 
     def find(self, name: str) -> Entry:
         """The entry of a tool, denied or not; raises `UnknownToolError` for a tool that was never granted."""
@@ -60,26 +76,56 @@ class Toolset:
         return entry
 
     def listing(self) -> dict[str, Json]:
-        """What an agent is told when it connects: instructions, and the tools that are not denied."""
-        said = (grant.connector.instructions for grant in self.app.grants)
-        offered = (entry for entry in self.entries.values() if entry.denied is None)
-        return {
-            "instructions": "\n\n".join(filter(None, said)),
-            "tools": [list_tool(entry.tool, entry.bound) for entry in offered],
-        }
+        """What an agent is told when it connects: instructions, and the tools that are not denied.
+
+        It is put together once, and not to be changed.
+        """
+        if not self._listing:
+            said = (grant.connector.instructions for grant in self.app.grants)
+            offered = (entry for entry in self.entries.values() if entry.denied is None)
+            self._listing["instructions"] = "\n\n".join(filter(None, said))
+            self._listing["tools"] = [list_tool(entry.tool, entry.bound) for entry in offered]
+        return self._listing
 
 
-def build_toolset(app: App) -> Toolset:
+class LiveToolset:
+    """The toolset of an app whose configuration changes: built anew whenever its version is another one.
+
+    `fresh` says whether the files that it was made of are as they were.
+    """
+
+    def __init__(
+        self, version: Callable[[], int], build: Callable[[], App], fresh: Callable[[], bool]
+    ) -> None:
+        self._version = version
+        self._build = build
+        self._fresh = fresh
+        self._toolset: Toolset | None = None
+
+    def current(self) -> Toolset:
+        """The toolset of this moment; raises what building it raises, and then nothing is offered."""
+        version = self._version()
+        if self._toolset is None or self._toolset.version != version or not self._fresh():
+            self._toolset = None
+            self._toolset = build_toolset(self._build(), version)
+        return self._toolset
+
+
+def build_toolset(app: App, version: int = 0) -> Toolset:
     """Bind every policy of an app to its tools; raises `SpecError` for rules that guard nothing."""
     _check_rules(app)
     entries: dict[str, Entry] = {}
     for grant in app.grants:
+        layers = app.layers(grant)
+        digest, mask = hashlib.sha256(repr(layers).encode()).hexdigest(), _mask(layers)
         for tool in grant.connector.tools.values():
             if tool.name in entries:
                 raise UsageError(f"The connector {grant.connector.name} was given twice.")
-            bound = bind(tool, app.layers(grant))
-            entries[tool.name] = Entry(tool, grant, bound, settled(bound), lookup_of(tool), _mask(app, grant))
-    return Toolset(app, entries)
+            bound = bind(tool, layers)
+            entries[tool.name] = Entry(
+                tool, app, grant, bound, settled(bound), lookup_of(tool), mask, counts(bound), digest
+            )
+    return Toolset(app, entries, version)
 
 
 def lookup_of(tool: Tool) -> Tool | None:
@@ -101,8 +147,8 @@ def lookup_of(tool: Tool) -> Tool | None:
     )
 
 
-def _mask(app: App, grant: Grant) -> tuple[Place, ...]:
-    policies = (policy for layer in app.layers(grant) for policy in layer.policies)
+def _mask(layers: Iterable[Layer]) -> tuple[Place, ...]:
+    policies = (policy for layer in layers for policy in layer.policies)
     return tuple(dict.fromkeys(place for policy in policies for place in policy.mask))
 
 

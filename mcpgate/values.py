@@ -233,11 +233,28 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What a counting rule asks of the ledger: how many calls, or how much of one currency, of the last
+    `seconds`.
+
+    It counts the calls that its selectors take in: of one app, of one of its connectors (`grant`), or of
+    *everyone*. With `identical` only those of the same tool with the same arguments.
+    """
+
+    seconds: float
+    selectors: tuple[Selector, ...]
+    grant: str = ""
+    everyone: bool = False
+    identical: bool = False
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A preset or policy file, with all that it extends: `allow` of None narrows nothing."""
 
     name: str
-    kind: Literal["preset", "policy", "flags", "ceiling"]
+    kind: Literal["preset", "policy", "flags", "ceiling", "freeze", "switches"]
     description: str
     allow: tuple[Selector, ...] | None
     deny: tuple[Selector, ...]

@@ -26,7 +26,7 @@ from mcpgate.engine.request import build
 from mcpgate.engine.response import read, shape
 from mcpgate.errors import MCPGateError
 from mcpgate.policy.lint import LINTS
-from mcpgate.policy.templates import LATER, TEMPLATES, entry_schema
+from mcpgate.policy.templates import TEMPLATES, entry_schema
 from mcpgate.policy.templates.template import FIELD, Template
 from mcpgate.spec.check import shipped_schema
 from mcpgate.toolset import build_toolset, list_tool
@@ -299,7 +299,7 @@ def templates() -> str:
         (
             (
                 code(name),
-                codes(template.config.get("properties", ["currency: max, …"])),
+                codes(_fields(template.config)),
                 kind(template),
                 template.line,
                 _example(*template.allowed),
@@ -310,6 +310,12 @@ def templates() -> str:
     )
 
 
+def _fields(config: Mapping[str, Any]) -> list[str]:
+    """What a template is configured with; a key that is not known by name is a currency."""
+    by_currency = ["currency: max, …"] if "propertyNames" in config else []
+    return [*by_currency, *config.get("properties", ())]
+
+
 def _example(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
     said = [code(flow(dict(config)))] if config else []
     return " ".join([*said, "with", code(flow(dict(arguments)))]) if config or arguments else ""
@@ -318,11 +324,6 @@ def _example(config: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
 def lints() -> str:
     """What lint says of policies, as a table."""
     return table(("Finding", "What it means"), ((code(name), each.line) for name, each in LINTS.items()))
-
-
-def later_templates() -> str:
-    """The templates that are refused as coming later."""
-    return codes(sorted(LATER))
 
 
 # --- commands and errors ---------------------------------------------------------------------------------
@@ -392,7 +393,6 @@ BLOCKS: Final[Mapping[str, Callable[..., str]]] = {
     "later-keys": later_keys,
     "param-keywords": param_keywords,
     "templates": templates,
-    "later-templates": later_templates,
     "lints": lints,
     "commands": commands,
     "error-tree": error_tree,

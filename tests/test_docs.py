@@ -33,7 +33,7 @@ from mcpgate.__main__ import main
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.cli.commands import app
 from mcpgate.errors import MCPGateError, SpecError
-from mcpgate.policy.templates import LATER, TEMPLATES
+from mcpgate.policy.templates import TEMPLATES
 from mcpgate.spec.check import shipped_schema
 from mcpgate.spec.story import read_story
 from mcpgate.spec.yaml_text import load
@@ -161,7 +161,7 @@ GROUP: Any = typer.main.get_command(app)
         ("reference/connector-language.md", [f"`{key}`" for key in keys_of(shipped_schema("connector"))]),
         ("reference/connector-language.md", [f"`{effect}`" for effect in EFFECTS]),
         ("reference/policy-language.md", [f"`{key}`" for key in {"mask", "preset", "policy", "for", "mode"}]),
-        ("reference/policy-language.md", [f"`{name}`" for name in (*TEMPLATES, *LATER)]),
+        ("reference/policy-language.md", [f"`{name}`" for name in TEMPLATES]),
         ("reference/policy-language.md", [f"`effect:{effect}`" for effect in EFFECTS]),
         ("reference/errors.md", [f"| `{name}` | {error.exit_code} |" for name, error in ERRORS.items()]),
         ("quickstart.md", [f"`{name}`" for name in catalog.names("presets")]),

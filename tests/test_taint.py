@@ -296,7 +296,7 @@ def converse(
         collected.add("a message of MCP", line)
     for row in store.rows:
         collected.add("a row of the activity", row)
-    collected.add("the ledger", (store.entries, store.unknown))
+    collected.add("the ledger", store.entries)
     collected.calls += len(calls)
 
 

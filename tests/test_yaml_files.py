@@ -22,7 +22,7 @@ from mcpgate.arguments import check_arguments
 from mcpgate.cli.check import check_files
 from mcpgate.engine.request import build
 from mcpgate.engine.response import read, shape
-from mcpgate.engine.sandbox import sandbox_transport
+from mcpgate.engine.sandbox import SandboxTransport
 from mcpgate.errors import ArgumentsError
 from mcpgate.json_schema import build_validator
 from mcpgate.spec.story import read_story
@@ -204,7 +204,7 @@ def test_every_tool_is_listed_as_clients_can_take_it(path: Path) -> None:
 def test_every_tool_answers_in_the_sandbox(path: Path) -> None:
     """With a result; or, as the sandbox knows what there is, with word of an object that is not there."""
     connector, _ = load(path)
-    with Rig(connector, settings=settings_of(connector), transport=sandbox_transport([connector])) as rig:
+    with Rig(connector, settings=settings_of(connector), transport=SandboxTransport([connector])) as rig:
         for tool in connector.tools.values():
             paging = tool.pagination.params if tool.pagination else ()
             given = {name: value for name, value in arguments_of(tool).items() if name not in paging}

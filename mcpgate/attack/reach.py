@@ -55,6 +55,8 @@ def takes_away(rule: Rule, tool: Tool) -> bool:
     template = TEMPLATES[rule.template]
     if template.looks_at == "tool":
         return tool.category == "delete"
+    if counts_calls(rule):
+        return not rule.config["max"]
     if template.block or (rule.when_missing == "allow" and template.looks_at != "money"):
         return False
     if template.looks_at == "money":
@@ -63,6 +65,16 @@ def takes_away(rule: Rule, tool: Tool) -> bool:
         return False
     wanted = list(_spots(rule, tool))
     return not wanted or not all(_stands(tool, keys) for keys in wanted)
+
+
+def counts(rule: Rule) -> bool:
+    """Whether a rule is about many calls together."""
+    return TEMPLATES[rule.template].seconds is not None
+
+
+def counts_calls(rule: Rule) -> bool:
+    """Whether it is about how many there are, and not about what they move."""
+    return counts(rule) and TEMPLATES[rule.template].looks_at == "call"
 
 
 def _spots(rule: Rule, tool: Tool) -> Iterator[Keys]:
@@ -116,8 +128,11 @@ def guarded_currencies(rules: Iterable[Rule], tool: Tool) -> frozenset[str] | No
     for rule in rules:
         if rule.mode == "observe" or not reaches(rule, tool) or tool.money is None:
             continue
-        if rule.template == "max_amount":
-            found, named = True, named | set(rule.config)
+        if TEMPLATES[rule.template].looks_at == "money":
+            found, named = (
+                True,
+                named | {name for name, limit in rule.config.items() if isinstance(limit, int)},
+            )
         elif rule.template == "allow_values" and rule.when_missing == "deny" and _is_currency(rule, tool):
             found, named = True, named | set(map(str, rule.config["values"]))
     return frozenset(named) if found else None

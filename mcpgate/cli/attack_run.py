@@ -6,17 +6,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from mcpgate.attack.account import overdrawn
 from mcpgate.attack.attempt import Attempt, Shot, Target
 from mcpgate.attack.honest import Refusal, honest_call, plain_call
 from mcpgate.attack.plan import Attack, uncovered
-from mcpgate.attack.reach import by_effect, is_denied, reaches, takes_away, target_of
+from mcpgate.attack.reach import by_effect, counts, counts_calls, is_denied, reaches, takes_away, target_of
 from mcpgate.attack.tricks.tools import forbidden_tool
+from mcpgate.attack.volleys import Volley, volleys
 from mcpgate.cli.attack_bench import Bench, Held, with_accounts
+from mcpgate.cli.attack_volley import fire, too_many, without_policy
 from mcpgate.toolset import Entry, Toolset
 from mcpgate.values import Policy, Request, Rule, Tool
 
 _IN_FULL: Final = 2
 _MOST_HOLLOW: Final = 3
+# in one volley: tools, and calls where every way is tried
+_MOST_TOOLS: Final = 3
+_MOST_IN_FULL: Final = 60
 SELECTION: Final = "allow and deny"
 
 
@@ -47,6 +53,11 @@ class Report:
     def attempts(self) -> int:
         """How often something was tried."""
         return sum(sum(by.values()) for by in self.counts.values())
+
+    @property
+    def in_numbers(self) -> bool:
+        """Whether calls were made in numbers, as rules that count are attacked."""
+        return any(row == 5 for row, _ in self.counts)
 
     def count(self, attempt: Attempt, label: str, by: str) -> None:
         """Enter what became of an attempt."""
@@ -138,9 +149,12 @@ def _attack_rule(bench: Bench, policy: Policy, rule: Rule, allowed: list[Entry],
             _attack_tool(bench, entry.tool, None, label, rule.origin, report)
             tried += 1
     for entry in reached:
-        if takes_away(rule, entry.tool):
+        if takes_away(rule, entry.tool) or counts_calls(rule):
             continue
         tried += _attack_on_tool(bench, rule, entry, label, report, nth=tried)
+    if counts(rule):
+        counted = [entry for entry in reached if not takes_away(rule, entry.tool)]
+        tried += _attack_in_numbers(bench, policy, rule, counted, label, report)
     report.rules += bool(tried)
     if not tried and not any(note.startswith(label) for note in report.not_tried):
         report.not_tried.append(f"{label}: no tool that is left has what it guards")
@@ -172,6 +186,46 @@ def _attack_on_tool(bench: Bench, rule: Rule, entry: Entry, label: str, report: 
             attempt = replace(attempt, row=6, trick="another tool of the same kind")
         _judge(bench, attacked, attempt, label, report)
     return True
+
+
+def _attack_in_numbers(
+    bench: Bench, policy: Policy, rule: Rule, entries: list[Entry], label: str, report: Report
+) -> bool:
+    """Row 5: calls of the tools that a rule counts, together more than it lets through."""
+    calls = []
+    for entry in entries:
+        found, problem = too_many(bench, _rules(bench), rule, entry)
+        calls += [found] if found else []
+        report.not_tried += [f"{label} on {entry.tool.name}: {problem}"] if problem else []
+    if not calls:
+        return False
+    start = calls[0][0].now
+    if overdrawn(rule, without_policy(bench, calls[0], start)) is None:
+        report.not_tried.append(f"{label}: the judge does not see what is too much")
+        return False
+    for volley in volleys(rule, calls[:_MOST_TOOLS], start, lightly=len(calls[0]) > _MOST_IN_FULL):
+        if volley.apps == 1 or policy.kind != "preset":
+            _fire(bench, rule, volley, label, report)
+    return True
+
+
+def _fire(bench: Bench, rule: Rule, volley: Volley, label: str, report: Report) -> None:
+    made, arrived = fire(volley, bench.gateway.toolset)
+    found = overdrawn(rule, arrived)
+    if found is not None:
+        arrives, last = found
+        wire = last.wire
+        attempt = Attempt(
+            5, volley.trick, Shot(wire.tool, dict(wire.request.arguments), wire.before, last.at)
+        )
+        report.through.append(
+            Through(rule.template, rule.origin, wire.tool.name, attempt, arrives, wire.request, taken=True)
+        )
+    told = found is None
+    for shot, stopped in made:
+        by = stopped or ("harmless" if told else "through")
+        told = told or by == "through"
+        report.count(Attempt(5, volley.trick, shot), label, by)
 
 
 def _probe(

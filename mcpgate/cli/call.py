@@ -25,7 +25,8 @@ def call_tool(options: Options, name: str, words: Sequence[str], *, as_json: boo
     try:
         entry = gateway.toolset.find(name)
     except UnknownToolError as error:
-        hint = f"See them all: mcpgate tools {options.connectors[0]}"
+        which = f"--app {options.app}" if options.app else options.connectors[0]
+        hint = f"See them all: mcpgate tools {which}"
         raise UsageError(error.message, hint) from None
     arguments = read_arguments(entry.tool, words)
     if dry:

@@ -10,15 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from mcpgate import __version__
+from mcpgate.cli.activity_commands import activity_app, budgets_app
+from mcpgate.cli.app_commands import apps_app
 from mcpgate.cli.console import plain
 from mcpgate.cli.flags import (
     AccountName,
     Accounts,
+    AppName,
     AsJson,
     ClientName,
     ConnectorName,
     Connectors,
     Live,
+    OfConnector,
+    OfEffect,
     OnConnector,
     Only,
     Policies,
@@ -35,6 +40,23 @@ from mcpgate.cli.opening import Options
 from mcpgate.cli.policy_commands import policy_app
 from mcpgate.cli.vault_commands import init, vault_app
 from mcpgate.errors import UsageError
+
+
+def _check_one(options: Options, url: str = "") -> None:
+    """An app says all itself, and a server elsewhere too: flags beside them would seem to count."""
+    given = bool(options.connectors) + bool(options.app) + bool(url)
+    if given != 1:
+        what = "two of" if given else "none of"
+        says = f"What is to be used? There are {what} connectors, --app NAME and --url URL."
+        raise UsageError(says, "Give one of them, such as: mcpgate run CONNECTOR --preset read-only")
+    if not options.connectors and options.says_more:
+        hint = "Change the app instead: mcpgate apps --help" if options.app else "Leave the flags out."
+        raise UsageError("What it may do is said by the app, not by flags.", hint)
+
+
+def _end(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
 
 
 @contextmanager
@@ -70,6 +92,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(apps_app, name="apps")
+app.add_typer(activity_app, name="activity")
+app.add_typer(budgets_app, name="budgets")
 app.add_typer(policy_app, name="policy")
 app.add_typer(vault_app, name="vault")
 
@@ -87,7 +112,7 @@ def root(
 @app.command()
 def run(
     context: typer.Context,
-    connectors: Connectors,
+    connectors: Connectors = [],
     preset: Presets = [],
     policy: Policies = [],
     only: Only = [],
@@ -96,31 +121,78 @@ def run(
     account: Accounts = [],
     sandbox: Sandbox = False,
     live: Live = False,
+    app_name: AppName = "",
+    url: Annotated[
+        str,
+        typer.Option(
+            "--url",
+            metavar="URL",
+            help="Pass everything on to mcpgate serve at this address, with the key in MCPGATE_APP_KEY.",
+        ),
+    ] = "",
 ) -> None:
-    """Serve connectors to one MCP client over stdin and stdout.
+    """Serve connectors, or an app, to one MCP client over stdin and stdout.
 
     The credential is that of --account; without it MCPGATE_NAME_KEY, with the connector's name in capitals;
     without that the account that mcpgate connect has made. Where there is none the tools are listed all the
     same, and a call says what a person has to do.
     """
-    context.obj(Options(connectors, preset, policy, only, without, setting, sandbox, live, account))
+    options = Options(
+        connectors, preset, policy, only, without, setting, sandbox, live, account, app=app_name
+    )
+    _check_one(options, url)
+    if url:
+        from mcpgate.cli.bridge import bridge
+
+        _end(bridge(url))
+    else:
+        context.obj(options)
+
+
+@app.command()
+def serve(
+    host: Annotated[
+        str,
+        typer.Option("--host", metavar="ADDRESS", help="Where to listen; loopback alone is safe as it is."),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=0, max=65535, help="0 takes any free one.")
+    ] = 8977,
+    allow_host: Annotated[
+        list[str],
+        typer.Option("--allow-host", metavar="NAME", help="A name that clients may call this server by."),
+    ] = [],
+    allow_origin: Annotated[
+        list[str],
+        typer.Option("--allow-origin", metavar="ORIGIN", help="A web page's origin that may call it."),
+    ] = [],
+) -> None:
+    """Serve every app over HTTP at /mcp, each by its own key. Changes of apps act at once.
+
+    There are /healthz, /readyz and /metrics as well; beyond loopback /metrics wants MCPGATE_METRICS_TOKEN.
+    """
+    from mcpgate.cli.serve import serve_apps
+
+    _end(serve_apps(host, port, allow_host, allow_origin))
 
 
 @app.command()
 def tools(
-    connectors: Connectors,
+    connectors: Connectors = [],
     preset: Presets = [],
     policy: Policies = [],
     only: Only = [],
     without: Without = [],
     setting: Settings = [],
     account: Accounts = [],
+    app_name: AppName = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show every tool of a connector: allowed or denied and why, and what listing it costs."""
+    """Show every tool of connectors, or of an app: allowed or denied and why, and what listing it costs."""
     from mcpgate.cli.tools import show_tools
 
-    options = Options(connectors, preset, policy, only, without, setting, accounts=account)
+    options = Options(connectors, preset, policy, only, without, setting, accounts=account, app=app_name)
+    _check_one(options)
     show_tools(options, as_json=as_json)
 
 
@@ -145,6 +217,7 @@ def call(
     account: Accounts = [],
     sandbox: Sandbox = False,
     live: Live = False,
+    app_name: AppName = "",
     as_json: AsJson = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Decide, and show the trace and the request; send nothing.")
@@ -154,7 +227,7 @@ def call(
     from mcpgate.cli.call import call_tool
 
     options = Options(
-        [connector or tool.split("_")[0]],
+        [] if app_name and not connector else [connector or tool.split("_")[0]],
         preset,
         policy,
         only,
@@ -163,7 +236,9 @@ def call(
         sandbox,
         live,
         account,
+        app=app_name,
     )
+    _check_one(options)
     code = call_tool(options, tool, arguments, as_json=as_json, dry=dry_run)
     if code:
         raise typer.Exit(code)
@@ -243,6 +318,36 @@ def disconnect(connector: ToConnect, account: AccountName = "default") -> None:
 
 
 @app.command()
+def freeze(
+    app_name: AppName = "",
+    connector: OfConnector = "",
+    effect: OfEffect = "",
+    as_json: AsJson = False,
+) -> None:
+    """Stop an app, a connector, an effect, or without a flag everything, on every process, within a second.
+
+    Calls that have started are finished; nothing else is sent. mcpgate thaw ends it.
+    """
+    from mcpgate.cli import freezing
+
+    freezing.freeze(app_name, connector, effect, as_json=as_json)
+
+
+@app.command()
+def thaw(
+    app_name: AppName = "",
+    connector: OfConnector = "",
+    effect: OfEffect = "",
+    everything: Annotated[bool, typer.Option("--all", help="Everything that is frozen.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let go on what was frozen: what the flags name, as it was frozen, or with --all everything."""
+    from mcpgate.cli import freezing
+
+    freezing.thaw(app_name, connector, effect, everything=everything, as_json=as_json)
+
+
+@app.command()
 def install(
     client: ClientName = "",
     connectors: Connectors = [],
@@ -254,6 +359,7 @@ def install(
     sandbox: Sandbox = False,
     live: Live = False,
     account: Accounts = [],
+    app_name: AppName = "",
     name: Annotated[
         str, typer.Option("--name", help="What the client calls it. Default: the connector's name.")
     ] = "",
@@ -280,7 +386,11 @@ def install(
     elif remove:
         command.remove(client, connectors=connectors, name=name, write=write, project=project)
     else:
-        options = Options(connectors, preset, policy, only, without, setting, sandbox, live, account)
+        options = Options(
+            connectors, preset, policy, only, without, setting, sandbox, live, account, app=app_name
+        )
+        if app_name:
+            _check_one(options)
         command.install(client, options, name=name, write=write, project=project)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mcpgate import __version__, catalog
 from mcpgate.cli.console import plain, stdout
 from mcpgate.cli.dry_run import request_text
-from mcpgate.cli.stories import decide_case, open_story, said_call
+from mcpgate.cli.stories import Rehearsal, open_story, said_call
 from mcpgate.errors import RefusedError, UsageError
 from mcpgate.spec.story import Case, Story
 
@@ -102,7 +102,7 @@ def _show_tools(console: Console, gateway: Gateway, listed: list[str]) -> None:
 def _show_case(console: Console, gateway: Gateway, number: int, case: Case, result: Any) -> bool:
     """Print one case; whether it came as expected."""
     rule = (result.structured_content or {}).get("rule", "")
-    if result.is_error and not rule and decide_case(gateway, case).rule == "arguments":
+    if result.is_error and not rule and Rehearsal(gateway.toolset).decide_case(case).rule == "arguments":
         rule = "arguments"
     denied = bool(rule)
     text = " ".join(block.text for block in result.content if block.type == "text")

@@ -31,6 +31,8 @@ _FLAGS: Final = {
 
 def words_of(options: Options) -> tuple[str, ...]:
     """The words of the `mcpgate run` that the options describe, from any working directory."""
+    if options.app:
+        return ("run", "--app", options.app)
     words = ["run", *(_absolute(name, options) for name in options.connectors)]
     for field, flag in _FLAGS.items():
         for text in getattr(options, field):

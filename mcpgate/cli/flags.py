@@ -9,6 +9,7 @@ import typer
 from mcpgate import catalog
 from mcpgate.cli.opening import DEFAULT_PRESET
 from mcpgate.clients.table import BY_NAME
+from mcpgate.values import EFFECTS
 
 
 def complete_connector(start: str) -> list[str]:
@@ -81,6 +82,19 @@ Accounts = Annotated[
 AccountName = Annotated[
     str,
     typer.Option("--account", help="A name for it, where there are several.", metavar="NAME"),
+]
+AppName = Annotated[
+    str,
+    typer.Option("--app", metavar="NAME", help="This app, as mcpgate apps keeps it."),
+]
+OfConnector = Annotated[
+    str,
+    typer.Option(
+        "--connector", metavar="CONNECTOR", help="This connector.", autocompletion=complete_connector
+    ),
+]
+OfEffect = Annotated[
+    str, typer.Option("--effect", metavar="EFFECT", help=f"This effect: {', '.join(EFFECTS)}.")
 ]
 ToConnect = Annotated[
     str,

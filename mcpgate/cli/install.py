@@ -16,7 +16,8 @@ from mcpgate import catalog
 from mcpgate.apps import Grant
 from mcpgate.cli.console import plain, print_json, stdout, table
 from mcpgate.cli.entry_words import refuse_secrets, refuse_variables, words_of
-from mcpgate.cli.opening import Options, open_toolset
+from mcpgate.cli.live import open_any
+from mcpgate.cli.opening import Options
 from mcpgate.cli.vaults import sealed_vault
 from mcpgate.clients.config_file import open_config, save, snippet, with_server, without_server
 from mcpgate.clients.entry import build_entry, is_own, merged
@@ -24,7 +25,7 @@ from mcpgate.clients.table import BY_NAME, CLIENTS, Client, config_path, is_inst
 from mcpgate.errors import MCPGateError, SpecError, UsageError
 from mcpgate.secrets import MASK
 from mcpgate.spec.yaml_text import did_you_mean
-from mcpgate.toolset import Toolset
+from mcpgate.toolset import Toolset, build_toolset
 from mcpgate.values import Json
 from mcpgate.vault.binding import DEFAULT
 from mcpgate.vault.environment import variable
@@ -37,11 +38,11 @@ _SECRET_FLAG: Final = re.compile(r"(?i)(--?[\w-]*(?:key|token|secret|password|he
 def install(client_name: str, options: Options, *, name: str, write: bool, project: bool) -> None:
     """Show the entry and where it belongs, or put it there."""
     client = _client(client_name)
-    if not options.connectors:
+    if not options.connectors and not options.app:
         known = ", ".join(catalog.names("connectors"))
         raise UsageError("Which connector?", f"mcpgate install {client.name} CONNECTOR: a path, or {known}.")
-    toolset = open_toolset(options)
-    name = _checked_name(name or _default_name(toolset))
+    toolset = build_toolset(open_any(options))
+    name = _checked_name(name or options.app or _default_name(toolset))
     entry = build_entry(words_of(options))
     refuse_secrets(toolset, (name, *entry.texts))
     refuse_variables(client, entry)

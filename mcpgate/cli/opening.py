@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mcpgate import catalog, paths
-from mcpgate.apps import App, Grant, open_account
+from mcpgate.apps import App, Grant, frozen, open_account
+from mcpgate.cli.vaults import Kept, read_kept
 from mcpgate.errors import UsageError
-from mcpgate.policy.selectors import fault
+from mcpgate.selectors import fault
 from mcpgate.spec.yaml_text import did_you_mean
 from mcpgate.toolset import Toolset, build_toolset
 from mcpgate.values import Connector, Policy, Selector
@@ -19,6 +20,8 @@ from mcpgate.vault.environment import is_set
 from mcpgate.vault.kinds import connect_command
 
 DEFAULT_PRESET = "read-only"
+RUN = "run"
+KEPT_POLICY = "the policy for every app"
 ACCOUNT_POLICY = "policy.yaml"
 _TAKEN_FOR_IT = (ACCOUNT_POLICY, "policy.yml")
 
@@ -27,7 +30,8 @@ _TAKEN_FOR_IT = (ACCOUNT_POLICY, "policy.yml")
 class Options:
     """The flags that `run`, `tools` and `call` share, as they were typed.
 
-    `alone` is no flag: neither the rules for every app nor connected accounts have a say then.
+    `app` names a stored app, which says all the rest. `alone` is no flag: neither the rules for every app nor
+    connected accounts have a say then.
     """
 
     connectors: Sequence[str]
@@ -40,11 +44,23 @@ class Options:
     live: bool = False
     accounts: Sequence[str] = ()
     alone: bool = False
+    app: str = ""
     files: list[Path] = field(default_factory=list, compare=False)
+
+    @property
+    def says_more(self) -> bool:
+        """Whether a flag says what may be done, or on which account."""
+        lists = (self.presets, self.policies, self.only, self.without, self.settings, self.accounts)
+        return any(lists) or self.sandbox or self.live
 
 
 def open_toolset(options: Options) -> Toolset:
     """The toolset of the app that the flags describe; every file that goes in is noted in `options.files`."""
+    return build_toolset(open_app(options))
+
+
+def open_app(options: Options) -> App:
+    """The app that the flags describe: it is called `run`, and has no key and no switches of its own."""
     connectors = [catalog.load_connector(name, options.files) for name in options.connectors]
     by_name = {connector.name: connector for connector in connectors}
     if len(by_name) < len(connectors):
@@ -52,26 +68,33 @@ def open_toolset(options: Options) -> Toolset:
     presets = _presets(options, list(by_name))
     chosen = _accounts(options, list(by_name))
     given = read_settings(options.settings, connectors)
-    rows = {name: _connected(options, connector, chosen[name]) for name, connector in by_name.items()}
-    settings = {name: _settings(connector, rows[name], given[name]) for name, connector in by_name.items()}
+    unconnected = options.alone or options.sandbox
     grants = tuple(
-        Grant(
-            open_account(connector, settings[name], chosen[name], live=options.live),
+        open_grant(
+            connector,
+            chosen[name],
+            given[name],
             presets[name],
-            _ceiling(rows[name]),
+            live=options.live,
+            row=None if unconnected else connected(connector, chosen[name]),
         )
         for name, connector in by_name.items()
     )
-    everywhere = None if options.alone else account_policy(options.files)
-    return build_toolset(
-        App(
-            name="run",
-            grants=grants,
-            switches=_switches(options),
-            account_rules=() if everywhere is None else (everywhere,),
-            rules=tuple(catalog.load_policy(path, "policy", options.files) for path in options.policies),
-        )
+    kept = Kept() if options.alone else read_kept()
+    return App(
+        name=RUN,
+        grants=grants,
+        switches=(*frozen(kept.freezes, RUN, list(by_name)), *_switches(options)),
+        account_rules=() if options.alone else account_rules(kept.account_policy, options.files),
+        rules=tuple(catalog.load_policy(path, "policy", options.files) for path in options.policies),
     )
+
+
+def account_rules(kept: str, files: list[Path]) -> tuple[Policy, ...]:
+    """The rules for every app: those of this person's folder, and those that the database keeps."""
+    everywhere = account_policy(files)
+    rules = () if everywhere is None else (everywhere,)
+    return (*rules, catalog.read_kept_policy(KEPT_POLICY, kept, files)) if kept else rules
 
 
 def account_policy(files: list[Path] | None = None) -> Policy | None:
@@ -131,12 +154,25 @@ def by_connector(
     return {connector: chosen.get(connector, rest[0] if rest else default) for connector in connectors}
 
 
-def _connected(options: Options, connector: Connector, account: str) -> Binding | None:
+def open_grant(
+    connector: Connector,
+    account: str,
+    settings: dict[str, str],
+    preset: Policy,
+    *,
+    live: bool,
+    row: Binding | None,
+) -> Grant:
+    """A connector with its account; the row of a connected credential brings its settings and its ceiling."""
+    opened = open_account(connector, _settings(connector, row, settings), account, live=live)
+    return Grant(opened, preset, _ceiling(row))
+
+
+def connected(connector: Connector, account: str) -> Binding | None:
     """What the credential is bound to that calls will get, where it is one that was connected."""
     from mcpgate.cli.vaults import sealed_vault
 
-    from_environment = account == UNCHOSEN and is_set(os.environ, connector.name)
-    if options.alone or options.sandbox or from_environment:
+    if account == UNCHOSEN and is_set(os.environ, connector.name):
         return None
     row = sealed_vault().find(connector.name, account or DEFAULT)
     same = row is not None and row.source == source_of(connector, exact=bool(row.ceiling))

@@ -34,7 +34,8 @@ def attack_files(files: Sequence[str], on: Sequence[str], presets: Sequence[str]
 
 def _facts(scope: Scope, report: Report, presets: Sequence[str]) -> dict[str, Json]:
     rows = [
-        {"row": row, "says": ROWS[row], "tried": row != _MEMORY, **_sums(report, row)} for row in sorted(ROWS)
+        {"row": row, "says": ROWS[row], "tried": row != _MEMORY or report.in_numbers, **_sums(report, row)}
+        for row in sorted(ROWS)
     ]
     return {
         "file": plain(scope.file),
@@ -105,8 +106,8 @@ def _show_rows(report: Report) -> None:
     for row, says in sorted(ROWS.items()):
         sums = _sums(report, row)
         cells = {name: f"{sums[name]:,}" for name in ("tricks", "attempts", *_BY)}
-        if row == _MEMORY:
-            says, cells = f"{says}: not tried, this needs a memory of calls", dict.fromkeys(cells, "–")
+        if row == _MEMORY and not report.in_numbers:
+            says, cells = f"{says}: not tried, no rule counts them", dict.fromkeys(cells, "–")
         before = (str(row) if row else "–", cells["attempts"], cells["through"], says)
         shown.add_row(*before, *(cells[name] for name in ("rule", "arguments", "harmless", "tricks")))
     stdout().print(shown)
@@ -124,7 +125,8 @@ def _show_through(scope: Scope, through: Through, presets: Sequence[str]) -> Non
         lines.append(f"    where the lookup answers: {_short(json.dumps(attempt.shot.before))}")
     if through.rule == "time_window":
         lines.append(f"    at: {datetime.fromtimestamp(attempt.shot.now, UTC):%a %Y-%m-%d %H:%M} UTC")
-    for line in (*lines, f"    again: {_again(scope, through, presets)}"):
+    again = "the last of them" if attempt.row == _MEMORY else "again"
+    for line in (*lines, f"    {again}: {_again(scope, through, presets)}"):
         console.print(plain(line), highlight=False, soft_wrap=True)
 
 

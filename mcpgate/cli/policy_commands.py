@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from mcpgate.cli.flags import ToolsFor, complete_connector, complete_preset
+from mcpgate.cli.flags import AsJson, ToolsFor, complete_connector, complete_preset
 
 policy_app = typer.Typer(
-    help="Look at policies before an agent does: lint, test, attack, import.",
+    help="Look at policies before an agent does, and make them hold: lint, test, attack, apply.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -81,6 +81,33 @@ def attack(files: PolicyFiles, on: On = [], preset: OnTopOf = [], form: Format =
     from mcpgate.cli.policy_attack import attack_files
 
     _exit(attack_files(files, on, preset, as_json=form == "json"))
+
+
+@policy_app.command(name="apply")
+def apply_policy(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A policy file; with --remove it is left out.")
+    ] = "",
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Take the policy away that was applied before.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Make a policy hold for every app and for mcpgate run, at once, after showing what that changes.
+
+    It is kept in the database. A policy.yaml in one's own folder goes on holding beside it.
+    """
+    from mcpgate.cli.policy_apply import apply
+
+    apply(file, remove=remove, yes=yes)
+
+
+@policy_app.command(name="show")
+def show_policy(as_json: AsJson = False) -> None:
+    """Show the policy that was applied for every app."""
+    from mcpgate.cli.policy_apply import show
+
+    show(as_json=as_json)
 
 
 @policy_app.command(name="import")

@@ -14,8 +14,8 @@ from mcpgate import catalog
 from mcpgate.cli.console import plain
 from mcpgate.errors import MCPGateError, SpecError, UsageError
 from mcpgate.json_schema import compile_pattern
-from mcpgate.policy.selectors import fault, matches, names_tools
 from mcpgate.policy.templates import TEMPLATES
+from mcpgate.selectors import fault, matches, names_tools
 from mcpgate.spec.check import shipped_schema
 from mcpgate.spec.policy import read_policy
 from mcpgate.spec.rules_json import ForeignRule, ForeignRules, read_rules

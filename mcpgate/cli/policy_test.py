@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcpgate import catalog
 from mcpgate.cli.console import plain, print_json, stdout
-from mcpgate.cli.stories import Result, decide_case, open_story, said_call
+from mcpgate.cli.stories import Result, open_story, said_call
 from mcpgate.errors import MCPGateError, NotFoundError, SpecError
 from mcpgate.gateway import Gateway
 from mcpgate.spec.yaml_text import load
@@ -80,7 +80,7 @@ def _run(path: Path, policy: Path | None) -> Tested:
     if policy is not None and policy.resolve() not in {file.resolve() for file in opened.files}:
         hint = f"Add to it: policy: {policy.name}"
         raise SpecError([f"{opened.story.origin}: what runs here is without {policy}"], hint)
-    results = tuple(decide_case(opened.gateway, case) for case in opened.story.cases)
+    results = tuple(opened.results())
     return Tested(str(path), results, tuple(_untried(opened.gateway, results)))
 
 

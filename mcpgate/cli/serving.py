@@ -1,19 +1,25 @@
-"""`mcpgate run`: one app over stdin and stdout."""
+"""`mcpgate run`, and the gateways of apps however they are served."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from mcpgate import __version__, saved
+from mcpgate.activity import Row
+from mcpgate.apps import App
+from mcpgate.cli.live import find_stored, live_toolset, open_any, open_stored
 from mcpgate.cli.opening import Options, open_toolset
-from mcpgate.cli.vaults import open_vault
+from mcpgate.cli.vaults import config, open_vault, sealed_vault, sql_store
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
-from mcpgate.engine.sandbox import sandbox_transport
-from mcpgate.gateway import Gateway
+from mcpgate.engine.sandbox import SandboxTransport
+from mcpgate.gateway import Gateway, unwatched
 from mcpgate.secrets import Scrubber, Secret
+from mcpgate.store.config import StoredApp
 from mcpgate.store.memory import MemoryStore
-from mcpgate.toolset import Toolset
+from mcpgate.toolset import Toolset, build_toolset
 from mcpgate.values import Account, Request
 
 
@@ -21,27 +27,71 @@ def serve(words: Sequence[str], options: Options) -> int:
     """Serve until the client leaves; the listing is saved, so that the next start finds it."""
     from mcpgate.server.stdio import run
 
-    toolset = open_toolset(options)
+    files: list[Path] = []
+    toolset = build_toolset(open_any(dataclasses.replace(options, files=files)))
     listing = toolset.listing()
-    saved.save(words, (str(path.absolute()) for path in options.files), listing)
-    return run(listing, lambda: build_gateway(options, toolset), version=__version__)  # type: ignore[arg-type]
+    saved.save(words, (str(path.absolute()) for path in files), listing)
+    return run(listing, lambda: open_gateway(options), version=__version__)  # type: ignore[arg-type]
 
 
 def open_gateway(options: Options) -> Gateway:
-    """The gateway of the app that the flags describe."""
-    return build_gateway(options, open_toolset(options))
+    """The gateway of the app that the flags describe or name."""
+    if options.app:
+        served = Served()
+        return served.gateway(find_stored(served.config, options.app))
+    if options.sandbox:
+        return build_gateway(options, open_toolset(options))
+    return Served().open(lambda files: open_any(dataclasses.replace(options, files=files)))
+
+
+class Served:
+    """What all apps of a process share: the database, the client with its connections, and the scrubber."""
+
+    def __init__(self) -> None:
+        sealed = sealed_vault()
+        self.config = config()
+        self.store = sql_store(sealed)
+        self._scrubber = Scrubber()
+        self._client = Client(open_vault(self._scrubber, sealed).open)
+
+    def gateway(self, stored: StoredApp, watch: Callable[[Row], None] = unwatched) -> Gateway:
+        """The gateway of a stored app; one for trying things is answered by a sandbox of its own."""
+        transport = SandboxTransport() if stored.sandbox else None
+
+        def open_it(files: list[Path]) -> App:
+            app = open_stored(find_stored(self.config, stored.name), self.config, files)
+            if transport is not None:
+                transport.answer_for([grant.connector for grant in app.grants])
+            return app
+
+        return self.open(open_it, Client(no_credential, transport) if transport else None, watch)
+
+    def open(
+        self,
+        open_it: Callable[[list[Path]], App],
+        client: Client | None = None,
+        watch: Callable[[Row], None] = unwatched,
+    ) -> Gateway:
+        """The gateway of an app that is opened anew whenever anything it is made of has changed."""
+        toolset = live_toolset(self.store.version, open_it)
+        return Gateway(toolset, HTTPBackend(client or self._client), self.store, self._scrubber, watch=watch)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.close()
 
 
 def build_gateway(options: Options, toolset: Toolset) -> Gateway:
-    """The gateway of a toolset: over the network with a credential, or over the sandbox with none."""
+    """The gateway of a toolset that stays what it is, and of a store that ends with it."""
     scrubber = Scrubber()
     if options.sandbox:
         connectors = [grant.connector for grant in toolset.app.grants]
-        client = Client(_no_credential, sandbox_transport(connectors))
+        client = Client(no_credential, SandboxTransport(connectors))
     else:
         client = Client(open_vault(scrubber).open)
     return Gateway(toolset, HTTPBackend(client), MemoryStore(), scrubber)
 
 
-def _no_credential(account: Account, request: Request) -> Secret | None:
+def no_credential(account: Account, request: Request) -> Secret | None:
+    """The sandbox asks for none."""
     return None

@@ -1,4 +1,4 @@
-"""Opens what a story runs, paths counted from its file, and decides its cases.
+"""Opens what a story runs, paths counted from its file, and decides its cases one after the other.
 
 Neither a credential, nor the account-wide policy, nor the network has a say in what becomes of a story.
 """
@@ -18,7 +18,9 @@ import typer
 from mcpgate import catalog
 from mcpgate.cli.commands import app
 from mcpgate.cli.opening import Options, open_toolset
-from mcpgate.cli.serving import build_gateway
+from mcpgate.cli.serving import build_gateway, no_credential
+from mcpgate.engine.client import Client
+from mcpgate.engine.http import HTTPBackend
 from mcpgate.errors import (
     ArgumentsError,
     DeniedError,
@@ -29,11 +31,13 @@ from mcpgate.errors import (
 )
 from mcpgate.gateway import Gateway
 from mcpgate.places import MISSING
+from mcpgate.secrets import Scrubber
 from mcpgate.spec.policy import read_policy, unite
 from mcpgate.spec.story import Case, Story, read_story
 from mcpgate.spec.yaml_text import load
+from mcpgate.store.memory import MemoryStore
 from mcpgate.toolset import Toolset, build_toolset
-from mcpgate.values import Finding, Policy
+from mcpgate.values import Finding, Policy, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,12 @@ class Opened:
     story: Story
     gateway: Gateway
     files: tuple[Path, ...]
+
+    def results(self) -> Iterator[Result]:
+        """What the gate does with each case after the ones before it, of which nothing is sent."""
+        rehearsal = Rehearsal(self.gateway.toolset)
+        for case in self.story.cases:
+            yield rehearsal.decide_case(case)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +101,30 @@ def _told_at(place: str) -> Iterator[None]:
         raise SpecError([f"{place}: {error.message}"], error.hint) from None
 
 
-def decide_case(gateway: Gateway, case: Case) -> Result:
-    """What the gate does with a case: what a lookup would tell and the time are what the case says."""
-    entry = gateway.toolset.find(case.tool)
-    try:
-        call = replace(gateway.check(entry, case.arguments), before=case.before, now=case.at)
-        if entry.lookup is not None and case.before is MISSING:
-            call = replace(call, unknown="nothing is looked up in a test, and this case says no `before`")
-        decision = gateway.decide(entry, call).decision
-    except DeniedError as error:
-        reason = error.decision.reason
-        return Result(case, "deny", reason.rule if reason else "", error.message, error.decision.trace)
-    except ArgumentsError as error:
-        return Result(case, "deny", "arguments", error.message)
-    return Result(case, "allow", trace=decision.trace)
+class Rehearsal(Gateway):
+    """A gateway that sends nothing: a case says the time, what a lookup tells, and what becomes of it."""
+
+    def __init__(self, toolset: Toolset) -> None:
+        self._now = 0.0
+        backend = HTTPBackend(Client(no_credential))
+        super().__init__(toolset, backend, MemoryStore(), Scrubber(), lambda: self._now)
+
+    def decide_case(self, case: Case) -> Result:
+        """What the gate does with a case, with those in the ledger that it let pass before."""
+        entry = self.toolset.find(case.tool)
+        try:
+            call = replace(self.check(entry, case.arguments), before=case.before, now=case.at)
+            if entry.lookup is not None and case.before is MISSING:
+                call = replace(call, unknown="nothing is looked up in a test, and this case says no `before`")
+            self._now = self._now if case.at is None else case.at
+            plan, started = self._start(self.decide(entry, call), self.toolset.version)
+        except DeniedError as error:
+            reason = error.decision.reason
+            return Result(case, "deny", reason.rule if reason else "", error.message, error.decision.trace)
+        except ArgumentsError as error:
+            return Result(case, "deny", "arguments", error.message)
+        self._finish(plan, started, Reply(plan.request, case.outcome, None, {}, None), 0.0)
+        return Result(case, "allow", trace=plan.decision.trace)
 
 
 def said_call(case: Case) -> str:

@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 from mcpgate.cli.console import plain, print_json, stdout, table
-from mcpgate.cli.opening import Options, open_toolset
+from mcpgate.cli.live import open_any
+from mcpgate.cli.opening import Options
 from mcpgate.policy.binding import Bound
-from mcpgate.toolset import Entry, list_tool
+from mcpgate.toolset import Entry, build_toolset, list_tool
 from mcpgate.values import Tool
 
 # one token of English or JSON is about four bytes
@@ -17,7 +18,7 @@ BYTES_PER_TOKEN = 4
 
 def show_tools(options: Options, *, as_json: bool) -> None:
     """Print the table, or the same facts as JSON."""
-    entries = open_toolset(options).entries.values()
+    entries = build_toolset(open_any(options)).entries.values()
     rows = [_row(entry) for entry in entries]
     if as_json:
         print_json(rows)

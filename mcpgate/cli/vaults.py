@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from functools import cache
 
 from mcpgate import catalog, paths
 from mcpgate.cli.asking import ask_secret
+from mcpgate.errors import CredentialError
 from mcpgate.secrets import Scrubber
+from mcpgate.store.activity_key import ActivityKey
+from mcpgate.store.config import Config, Freeze
 from mcpgate.store.database import Database
+from mcpgate.store.sql import SQLStore
 from mcpgate.vault import Vault, os_keyring
 from mcpgate.vault.chosen import ChosenVault
 from mcpgate.vault.connected import ConnectedVault
@@ -21,6 +26,41 @@ from mcpgate.vault.sealed_vault import SealedVault
 def database() -> Database:
     """The database of this person, which need not be there yet."""
     return Database(str(paths.home() / "mcpgate.db"))
+
+
+def config() -> Config:
+    """Apps, rules and freezes as the database keeps them; every change of them has its row."""
+    return Config(database(), sql_store().recorder)
+
+
+def sql_store(sealed: SealedVault | None = None) -> SQLStore:
+    """Ledger and activity in the database; what is sealed there opens with a key from the vault."""
+    vault = sealed or sealed_vault()
+
+    def key() -> ActivityKey | None:
+        try:
+            return ActivityKey(vault.own_key("activity")) if vault.record() is not None else None
+        except CredentialError:
+            # the log goes on without a key, and says so
+            return None
+
+    return SQLStore(database(), key)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the database keeps for every app: a policy's text, empty where there is none, and the freezes."""
+
+    account_policy: str = ""
+    freezes: tuple[Freeze, ...] = ()
+
+
+def read_kept() -> Kept:
+    """What holds for every app at this moment; raises `StoreError`."""
+    if not database().exists():
+        return Kept()
+    kept = config()
+    return Kept(kept.account_policy(), kept.freezes())
 
 
 def sealed_vault() -> SealedVault:
@@ -45,9 +85,9 @@ def connected_vault(scrubber: Scrubber, sealed: SealedVault | None = None) -> Co
     return ConnectedVault(sealed or sealed_vault(), cache(catalog.known_connector), scrubber)
 
 
-def open_vault(scrubber: Scrubber) -> Vault:
+def open_vault(scrubber: Scrubber, sealed: SealedVault | None = None) -> Vault:
     """The vault of a gateway: credentials that were connected, and those of the environment."""
-    sealed = sealed_vault()
+    sealed = sealed or sealed_vault()
     # every call asks for the connector of a name: it is read once
     environment = EnvironmentVault(os.environ, cache(catalog.known_connector), scrubber)
     return ChosenVault(os.environ, sealed, environment, connected_vault(scrubber, sealed))

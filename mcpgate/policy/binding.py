@@ -12,7 +12,7 @@ from mcpgate.policy.call import Call
 from mcpgate.policy.fields import field_names, split_field
 from mcpgate.policy.reading import has, named_fields
 from mcpgate.policy.rule import BoundRule, LayerName, bind_rule, evaluate
-from mcpgate.policy.selectors import first_match, matches, names_tools
+from mcpgate.selectors import first_match, matches, names_tools
 from mcpgate.values import Finding, Policy, Rule, Selector, Tool
 
 
@@ -27,6 +27,8 @@ class Layer:
 
 # the kinds of policy that deny what they do not allow; others without an allow narrow nothing
 _CLOSED: Final = ("preset", "ceiling")
+# what a person did says itself why, and how it is undone
+_BY_PEOPLE: Final = ("switches", "freeze")
 _RAISED: Final = (
     "The key was connected for no more; a person raises that by connecting it again, with --allow."
 )
@@ -57,6 +59,9 @@ def _selected(tool: Tool, layer: LayerName, policy: Policy) -> Finding:
     name = policy.name if policy.kind == "flags" else f"{policy.kind} {policy.name}"
     reason = _RAISED if policy.kind == "ceiling" else ""
     denied = first_match(policy.deny, tool)
+    if denied is not None and policy.kind in _BY_PEOPLE:
+        says = f"{tool.name} is {denied.origin}"
+        return Finding(layer, policy.kind, "deny", says, reason=policy.description)
     if denied is not None:
         says = f"{tool.name} is denied by the {name} (deny: {denied.text})"
         return Finding(layer, policy.kind, "deny", says, source=denied.origin, reason=reason)

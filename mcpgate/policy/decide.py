@@ -8,15 +8,19 @@ from typing import Any, Final
 
 from mcpgate.policy.binding import Bound
 from mcpgate.policy.call import Call
-from mcpgate.policy.rule import evaluate
+from mcpgate.policy.rule import Spent, evaluate
 from mcpgate.values import Decision, Finding, Json
 
 _LONGEST_FACT: Final = 400
 
 
-def decide(bound: Bound, call: Call) -> Decision:
-    """Hold a call against everything bound to its tool; the first finding that denies is the reason."""
-    trace = [step if isinstance(step, Finding) else evaluate(step, call) for step in bound]
+def decide(bound: Bound, call: Call, spent: Spent | None = None) -> Decision:
+    """Hold a call against everything bound to its tool; the first finding that denies is the reason.
+
+    `spent` tells what counting rules ask of the ledger; without it the call is looked at alone.
+    """
+    asked = () if spent is None else (spent,)
+    trace = [step if isinstance(step, Finding) else evaluate(step, call, *asked) for step in bound]
     if not any(_allows(finding) for finding in trace):
         trace.append(Finding("preset", "preset", "deny", f"no preset allows {call.tool.name}"))
     against = [finding for finding in trace if finding.verdict in ("deny", "ask")]
@@ -28,6 +32,11 @@ def decide(bound: Bound, call: Call) -> Decision:
 
 def _allows(finding: Finding) -> bool:
     return finding.layer == finding.rule == "preset" and finding.verdict == "allow"
+
+
+def counts(bound: Bound) -> bool:
+    """Whether a rule counts over the ledger."""
+    return any(not isinstance(step, Finding) and step.template.seconds is not None for step in bound)
 
 
 def asks_lookup(bound: Bound, call: Call) -> bool:

@@ -65,7 +65,9 @@ def _texts(schema: Any) -> Iterator[dict[str, Any]]:
 
 def _project_money(money: Money, limits: Mapping[str, Json], schema: dict[str, Json]) -> None:
     """The largest of the limits, the currencies that have one, and a line with them all."""
-    line = "At most " + ", ".join(f"{limit} {name}" for name, limit in limits.items()) + "."
+    limits, per = {name: limit for name, limit in limits.items() if name != "per"}, limits.get("per")
+    together = f" in all in any {per}" if per else ""
+    line = "At most " + ", ".join(f"{limit} {name}" for name, limit in limits.items()) + f"{together}."
     for subschema in _money_places(money.amount, schema):
         at_most("maximum", "max")({"max": max(limits.values())}, subschema)
         describe(subschema, line)

@@ -11,13 +11,14 @@ from mcpgate.policy.call import Call, Config, Miss, UndecidableError
 from mcpgate.policy.fields import Keys, subschemas
 from mcpgate.policy.reading import Reading, read, readings
 from mcpgate.policy.templates import TEMPLATES
-from mcpgate.policy.templates.money import asks_before
+from mcpgate.policy.templates.money import amount_of, asks_before
 from mcpgate.policy.templates.template import LooksAt, Template
 from mcpgate.policy.texts import texts
-from mcpgate.values import Finding, Mode, Rule, Tool
+from mcpgate.values import Finding, Mode, Rule, Tally, Tool
 
 LayerName: TypeAlias = Literal["app", "account", "ceiling", "preset", "rules"]
 Look: TypeAlias = tuple[Config, list[Any]]
+Spent: TypeAlias = Callable[[Tally], int]
 
 _CLOSED: Final = "and what cannot be decided is denied"
 _SCALAR: Final = (str, int, float)
@@ -28,6 +29,10 @@ _VERDICTS: Final[Mapping[Mode, Literal["deny", "observe", "ask"]]] = {
     "observe": "observe",
     "ask": "ask",
 }
+
+
+def _nothing(tally: Tally) -> int:
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +75,29 @@ def bind_rule(layer: LayerName, rule: Rule, tool: Tool) -> BoundRule:
     return BoundRule(layer, rule, template, found, lacking, configs, passing, straight)
 
 
-def evaluate(bound: BoundRule, call: Call) -> Finding:
-    """What a rule says of a call; it never raises."""
+def tally_of(bound: BoundRule, call: Call) -> Tally | None:
+    """What a counting rule asks of the ledger, None for one that does not count; raises `UndecidableError`.
+
+    A counter belongs to the layer that holds the rule: those for everyone count across apps, an app's own
+    across its connectors, a preset's under its grant.
+    """
+    seconds = bound.template.seconds
+    if seconds is None:
+        return None
+    return Tally(
+        seconds(bound.rule.config),
+        bound.rule.selectors,
+        grant=call.tool.connector if bound.layer in ("preset", "ceiling") else "",
+        everyone=bound.layer in ("account", "ceiling"),
+        identical=bound.template.identical,
+        currency=amount_of(call)[1] if bound.template.looks_at == "money" else "",
+    )
+
+
+def evaluate(bound: BoundRule, call: Call, spent: Spent = _nothing) -> Finding:
+    """What a rule says of a call and of what was spent before it; it never raises."""
     try:
-        miss = _miss(bound, call)
+        miss = _miss(bound, call, spent)
     except UndecidableError as error:
         # the author's reason is about the limit, which was not looked at
         miss = Miss(f"{error}, {_CLOSED}", "", field=error.field)
@@ -110,9 +134,12 @@ class _MissingError(Exception):
         self.miss = miss
 
 
-def _miss(bound: BoundRule, call: Call) -> Miss | None:
+def _miss(bound: BoundRule, call: Call, spent: Spent) -> Miss | None:
     """The first thing that a rule finds wrong with a call."""
     check = bound.template.check
+    tally = tally_of(bound, call)
+    if tally is not None:
+        return check(bound.rule.config, call, [spent(tally)])
     if bound.straight:
         # most rules look at one value of one field: the shortest way to it
         value: Any = call.arguments

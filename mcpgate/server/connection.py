@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NOT_LOADED = "Something broke inside mcpgate before the call was made: nothing was sent."
 BROKEN = "Something broke inside mcpgate: whether the call took effect is not known."
 
+_LOOK_SECONDS = 1.0
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 _logger = logging.getLogger("mcpgate.server")
@@ -30,6 +31,10 @@ _logger = logging.getLogger("mcpgate.server")
 
 class Caller(Protocol):
     """What carries out calls: the gateway, as the wire sees it."""
+
+    def listing(self) -> Listing | None:
+        """What is offered at this moment, None where nobody looks after that; asked every second."""
+        ...
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Outcome:
         """Carries out one call; a tool that does not exist raises `UnknownToolError`."""
@@ -66,6 +71,7 @@ class Connection:
         self._paused = True
         self._at_end = False
         self._code = 0
+        self._listing: Listing | None = None
 
     @property
     def loading(self) -> bool:
@@ -177,9 +183,30 @@ class Connection:
         def loaded(caller: Caller | None, problem: BaseException | None) -> None:
             self._caller = caller
             loading.set_result(problem)
+            if caller:
+                self._look(caller)
 
         threading.Thread(target=load, daemon=True).start()
         return loading
+
+    # --- what is offered ---
+
+    def _look(self, caller: Caller) -> None:
+        """Tells the client of other tools, within a second of their change."""
+        if self._ended.is_set():
+            return
+        try:
+            listing = caller.listing()
+        except MCPGateError:  # what cannot be put together is not offered
+            listing = {"instructions": "", "tools": []}
+        except Exception as problem:  # noqa: BLE001  whatever it says may hold a secret
+            _logger.error("the tools broke: %s", type(problem).__name__)
+            listing = {"instructions": "", "tools": []}
+        if listing is not None and listing != self._listing:
+            self._listing = listing
+            if self._conversation.offers_other(listing):
+                self._sink.write(self._conversation.list_changed(listing))
+        self._loop.call_later(_LOOK_SECONDS, self._look, caller)
 
     # --- the end ---
 

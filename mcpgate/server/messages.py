@@ -116,6 +116,10 @@ class Conversation:
         problem = WireError(INVALID_PARAMS, message, call.request_id)
         return error_line(problem) if self._settle(call) else b""
 
+    def offers_other(self, listing: Listing) -> bool:
+        """Whether a listing is another one than the client was told."""
+        return listing["instructions"] != self._instructions or encode(listing["tools"]) != self._tools
+
     def list_changed(self, listing: Listing) -> bytes:
         """Takes a new listing; gives the lines that tell those who want to know."""
         self._list(listing)

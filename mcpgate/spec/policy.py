@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mcpgate.places import parse_place
-from mcpgate.policy.selectors import fault
 from mcpgate.policy.templates import TEMPLATES
+from mcpgate.selectors import fault
 from mcpgate.spec.check import check_shape
 from mcpgate.spec.yaml_text import Document, Path, did_you_mean, load
 from mcpgate.values import Policy, Rule, Selector

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from mcpgate.errors import SpecError
-from mcpgate.policy.selectors import fault
-from mcpgate.policy.templates import LATER, TEMPLATES
+from mcpgate.policy.templates import TEMPLATES
+from mcpgate.selectors import fault
 from mcpgate.spec.check import check_shape, show
 from mcpgate.spec.yaml_text import MAX_BYTES, MOST, Document, did_you_mean
 from mcpgate.values import Json
@@ -186,8 +186,6 @@ def _rule(place: str, entry: Any, note: Note) -> list[ForeignRule]:
 def _no_template(template: Any) -> str:
     if not isinstance(template, str):
         return "a rule says its template, such as max_value"
-    if template in LATER:
-        return f"'{template}' comes later"
     return f"there is no template {show(template)}{did_you_mean(template, list(TEMPLATES))}"
 
 

@@ -10,12 +10,12 @@ import yaml
 
 from mcpgate.errors import SpecError
 from mcpgate.places import MISSING
-from mcpgate.policy.templates import LATER, TEMPLATES
+from mcpgate.policy.templates import TEMPLATES
 from mcpgate.spec.check import check_shape
 from mcpgate.spec.policy import read_policy
 from mcpgate.spec.yaml_loader import CoreLoader
 from mcpgate.spec.yaml_text import Document, Path, Problem, did_you_mean, load
-from mcpgate.values import Json, Policy
+from mcpgate.values import Fate, Json, Policy
 
 # what denies without being a guardrail
 _OTHER_RULES = ("preset", "policy", "flags", "arguments")
@@ -25,8 +25,9 @@ _OTHER_RULES = ("preset", "policy", "flags", "arguments")
 class Case:
     """One call of a story, what the gate is expected to do with it, and by which rule.
 
-    `before` is what the tool's lookup would answer, `at` the moment in seconds since the epoch; both are for
-    tests, and a demo asks the sandbox and the clock. `origin` is where it was written (`file:line`).
+    `before` is what the tool's lookup would answer, `at` the moment in seconds since the epoch, `outcome`
+    what becomes of the call if it is allowed; for tests, for a demo asks the sandbox and the clock.
+    `origin` is where it was written (`file:line`).
     """
 
     tool: str
@@ -37,6 +38,7 @@ class Case:
     shows_request: bool = False
     before: Json = MISSING
     at: float | None = None
+    outcome: Fate = "succeeded"
     origin: str = ""
 
 
@@ -86,11 +88,13 @@ def read_story(name: str, data: bytes) -> Story:
 
 def _case(document: Document, path: Path, entry: dict[str, Any], everywhere: float | None) -> Case:
     rule, expect = entry.get("rule", ""), entry["expect"]
-    known = [*TEMPLATES, *LATER, *_OTHER_RULES]
+    known = [*TEMPLATES, *_OTHER_RULES]
     if rule and expect == "allow":
         document.add((*path, "rule"), "what is allowed is denied by no rule; leave it out")
     elif rule and rule not in known:
         document.add((*path, "rule"), f"there is no rule '{rule}'{did_you_mean(rule, known)}")
+    if "outcome" in entry and expect == "deny":
+        document.add((*path, "outcome"), "what is denied is not made, so nothing becomes of it; leave it out")
     return Case(
         tool=entry["call"]["tool"],
         arguments=entry["call"].get("arguments", {}),
@@ -100,6 +104,7 @@ def _case(document: Document, path: Path, entry: dict[str, Any], everywhere: flo
         shows_request="show" in entry,
         before=entry.get("before", MISSING),
         at=_moment(document, (*path, "at"), entry["at"]) if "at" in entry else everywhere,
+        outcome=entry.get("outcome", "succeeded"),
         origin=document.place(path),
     )
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from mcpgate import paths
@@ -48,9 +48,19 @@ class Database:
         self.address = address
         self._engine: Engine | None = None
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it is SQLite's, and no server's."""
+        return "://" not in self.address
+
+    @property
+    def dialect(self) -> Dialect:
+        """What statements are compiled for. Raises `StoreError`."""
+        return self._prepared().dialect
+
     def exists(self) -> bool:
         """Whether there is something to read; looking makes no file. Raises `StoreError`."""
-        if "://" in self.address:
+        if not self.is_file:
             return True
         fault = ""
         try:
@@ -66,14 +76,50 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that no other one runs beside; an exception undoes it. Raises `StoreError`."""
-        with self._told(), self._prepared().begin() as connection:
+        with self.told(), self._prepared().begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one state of everything and holds nobody up. Raises `StoreError`."""
-        with self._told(), self._prepared().connect() as connection:
+        with self.told(), self._prepared().connect() as connection:
             yield connection.execution_options(reading=True)
+
+    def connection(self) -> Any:
+        """A connection of the driver's own, the caller's to close, on which nothing is begun by itself.
+
+        What a call waits for goes this way, in a tenth of the time. Call it, and use it, within `told`.
+        """
+        pooled = self._prepared().raw_connection()
+        pooled.detach()
+        connection: Any = pooled.dbapi_connection
+        if not self.is_file:
+            connection.autocommit = True
+        return connection
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """What the database library raises holds statements and their values, so none of it is passed on.
+
+        Raises `StoreError` in its place.
+        """
+        fault = ""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            fault = _fault(error)
+        except Exception as error:
+            # the driver's own, from a connection of its own
+            if self._engine is None or not isinstance(error, self._engine.dialect.loaded_dbapi.Error):
+                raise
+            fault = _fault(error)
+        if fault:
+            try:
+                raise _cannot_be_used(self.address, fault)
+            except StoreError as told:
+                # the `with` is still handling the library's own error, which would hang on to this one
+                told.__context__ = None
+                raise
 
     def close(self) -> None:
         """Close every connection."""
@@ -90,22 +136,6 @@ class Database:
                 raise
             self._engine = engine
         return self._engine
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """What the database library raises holds statements and their values, so none of it is passed on."""
-        fault = ""
-        try:
-            yield
-        except SQLAlchemyError as error:
-            fault = _fault(error)
-        if fault:
-            try:
-                raise _cannot_be_used(self.address, fault)
-            except StoreError as told:
-                # the `with` is still handling the library's own error, which would hang on to this one
-                told.__context__ = None
-                raise
 
 
 def _engine(address: str) -> Engine:
@@ -159,7 +189,7 @@ def _cannot_be_used(address: str, fault: str) -> StoreError:
     return StoreError(f"The database {shown} cannot be used: {fault}.", hint)
 
 
-def _fault(error: SQLAlchemyError) -> str:
+def _fault(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error
     code = str(getattr(cause, "sqlite_errorname", "")).split("_")
     return _FAULTS.get(code[1] if code[1:] else "", "_".join(code) or type(cause).__name__)

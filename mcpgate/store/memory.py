@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 from mcpgate.activity import Row
-from mcpgate.ledger import Entry, State
+from mcpgate.ledger import SPENT, Earlier, Entry, State
+from mcpgate.selectors import takes_in
+from mcpgate.values import Tally
 
 _KEPT: Final = 10_000
 
 
 class MemoryStore:
-    """Ledger and activity of one process: the latest ten thousand rows, and the entries of as many calls.
-
-    `unknown` holds, by app, tool and arguments, the first row under the key of a call that may have acted.
-    """
+    """Ledger and activity of one process: the latest ten thousand rows, and the entries of as many calls."""
 
     def __init__(self) -> None:
-        self.entries: dict[str, tuple[Entry, ...]] = {}
+        self.entries: dict[str, Entry] = {}
         self.rows: deque[Row] = deque(maxlen=_KEPT)
-        self.unknown: dict[tuple[str, str, str], Row] = {}
+
+    def version(self) -> int:
+        """Nothing changes in a configuration that nobody can reach."""
+        return 0
 
     @contextmanager
-    def transaction(self) -> Iterator[MemoryTransaction]:
+    def transaction(self, *, durable: bool = False) -> Iterator[MemoryTransaction]:
         """Everything done inside happens together at its end; an exception undoes it."""
         transaction = MemoryTransaction(self)
         yield transaction
         for step in transaction.steps:
             step()
-        _keep_latest(self.entries)
-        _keep_latest(self.unknown)
-
-
-def _keep_latest(table: dict[Any, Any]) -> None:
-    while len(table) > _KEPT:
-        del table[next(iter(table))]
+        while len(self.entries) > _KEPT:
+            del self.entries[next(iter(self.entries))]
 
 
 class MemoryTransaction:
@@ -46,39 +44,62 @@ class MemoryTransaction:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self._replaced: set[str] = set()
         self.steps: list[Callable[[], None]] = []
 
-    def reserve(self, entries: Iterable[Entry]) -> None:
+    def version(self) -> int:
+        """Nothing changes in a configuration that nobody can reach."""
+        return self._store.version()
+
+    def take_over(self, app: str, tool: str, args_hash: str, since: float) -> Earlier | None:
+        """The same call that may have acted; its entries are *replaced* from here on."""
+        same = (app, tool, args_hash)
+        found = [
+            entry
+            for entry in self._store.entries.values()
+            if (entry.app, entry.tool, entry.args_hash) == same
+            and entry.state == "unknown"
+            and entry.key
+            and entry.key_at >= since
+        ]
+        for entry in found:
+            self._replaced.add(entry.call)
+            self.steps.append(partial(self._settle, entry.call, "replaced", ("unknown",)))
+        return Earlier(found[0].key, found[0].key_at) if found else None
+
+    def spent(self, tally: Tally, entry: Entry) -> int:
+        """What calls that a tally takes in have spent, by the entries there are."""
+        counted = (
+            each
+            for each in self._store.entries.values()
+            if each.state in SPENT and each.call not in self._replaced and _counts(tally, each, entry)
+        )
+        return sum((each.amount or 0) if tally.currency else 1 for each in counted)
+
+    def reserve(self, entry: Entry) -> None:
         """Enter what a call is about to use."""
-        entered = tuple(entries)
-        self.steps.append(lambda: self._store.entries.update({entered[0].call: entered}))
+        self.steps.append(lambda: self._store.entries.update({entry.call: entry}))
 
     def settle(self, call: str, state: State) -> None:
-        """Say what became of a call's entries."""
-        self.steps.append(lambda: self._settle(call, state))
-
-    def unknown_key(self, app: str, tool: str, args_hash: str, since: float) -> str:
-        """The key of the same call, first used since then, that may have acted; empty: none."""
-        row = self._store.unknown.get((app, tool, args_hash))
-        return row.key if row is not None and row.at >= since else ""
+        """Say what became of a call's entry; one that was settled by a person stays as it is."""
+        self.steps.append(lambda: self._settle(call, state, ("reserved",)))
 
     def write(self, row: Row) -> None:
         """Add a row to the activity."""
-        self.steps.append(lambda: self._write(row))
+        self.steps.append(lambda: self._store.rows.append(row))
 
-    def _settle(self, call: str, state: State) -> None:
-        entries = self._store.entries.get(call, ())
-        if entries:
-            settled = tuple(dataclasses.replace(entry, state=state) for entry in entries)
-            self._store.entries[call] = settled
+    def _settle(self, call: str, state: State, before: tuple[State, ...]) -> None:
+        entry = self._store.entries.get(call)
+        if entry is not None and entry.state in before:
+            self._store.entries[call] = dataclasses.replace(entry, state=state)
 
-    def _write(self, row: Row) -> None:
-        """A key's outcome is unknown until a call under it succeeds: a failure may be the repeat's alone."""
-        self._store.rows.append(row)
-        same, unknown = (row.app, row.tool, row.args_hash), self._store.unknown
-        if row.kind != "finished" or not row.key:
-            return
-        if row.outcome == "succeeded" and same in unknown and unknown[same].key == row.key:
-            del unknown[same]
-        elif row.outcome == "unknown" and (same not in unknown or unknown[same].key != row.key):
-            unknown[same] = row
+
+def _counts(tally: Tally, each: Entry, entry: Entry) -> bool:
+    return (
+        each.at > entry.at - tally.seconds
+        and (tally.everyone or each.app == entry.app)
+        and tally.grant in ("", each.grant)
+        and (not tally.currency or each.currency == tally.currency)
+        and (not tally.identical or (each.tool, each.args_hash) == (entry.tool, entry.args_hash))
+        and any(takes_in(s, each.tool, each.category, each.effects) for s in tally.selectors)
+    )

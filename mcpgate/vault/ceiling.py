@@ -77,7 +77,10 @@ def unfit(text: str, connector: Connector) -> str:
 
 
 def beyond(ceiling: str, request: Request, account: Account) -> str:
-    """Why a request is more than a ceiling allows; nothing where it is within, or where there is none."""
+    """Why a request is more than a ceiling allows; nothing where it is within, or where there is none.
+
+    A rule that counts sees this request alone: what went out before it is counted where calls are decided.
+    """
     if not ceiling:
         return ""
     tool = account.connector.tools.get(request.tool.name)

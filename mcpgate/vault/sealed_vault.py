@@ -6,6 +6,7 @@ another or put back from an earlier day is refused, and so is everything while t
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,8 +21,11 @@ from mcpgate.store.database import Database
 from mcpgate.vault.binding import Binding
 from mcpgate.vault.providers import Place, Provider
 from mcpgate.vault.rows import RESTORE, Record, Row, check, new_record, read, seal_row, write
-from mcpgate.vault.sealing import MasterKey
+from mcpgate.vault.sealing import KEY_BYTES, MasterKey
 
+# no connector's name begins so: what is kept there is mcpgate's own, and no credential of anyone
+_OWN: Final = "-"
+_KEY: Final = "key"
 _NOT_THE_VAULTS: Final = {
     "passphrase": "The passphrase is not the vault's.",
     "file": "The key in the key file is not the vault's.",
@@ -96,31 +100,31 @@ class SealedVault:
                 write(connection, new, new_record(new, provider, place), changed)
         self._master = new
         self._forget(record)
-        return len(rows)
+        return len(_credentials(rows))
 
     # --- credentials -------------------------------------------------------------------------------------
 
     def all(self) -> tuple[Binding, ...]:
         """Every credential by what it is bound to, without opening any and unchecked."""
-        bindings = (row.binding() for row in self._read()[1])
+        bindings = (row.binding() for row in _credentials(self._read()[1]))
         return tuple(sorted(bindings, key=lambda each: (each.connector, each.account)))
 
     def find(self, connector: str, account: str) -> Binding | None:
         """What one credential is bound to, unchecked, None where there is none."""
-        row = _find(self._read()[1], connector, account)
+        row = _find(_credentials(self._read()[1]), connector, account)
         return None if row is None else row.binding()
 
     def open(self, connector: str, account: str) -> Kept | None:
         """One credential with its secrets, None where there is none; raises `CredentialError`."""
         state = self._state()
-        row = None if state is None else _find(state.rows, connector, account)
+        row = None if state is None else _find(_credentials(state.rows), connector, account)
         return None if state is None or row is None else _kept(row, state.master)
 
     def opened(self) -> Iterator[Kept]:
         """Every credential of one moment with its secrets, for an export; raises `CredentialError`."""
         state = self._state()
         if state is not None:
-            for row in sorted(state.rows, key=lambda each: (each.connector, each.account)):
+            for row in sorted(_credentials(state.rows), key=lambda each: (each.connector, each.account)):
                 yield _kept(row, state.master)
 
     def keep(self, binding: Binding, secrets: Mapping[str, Secret], *, version: str | None = None) -> None:
@@ -150,6 +154,30 @@ class SealedVault:
             if row is not None:
                 rows.remove(row)
         return row is not None
+
+    # --- what is mcpgate's own ---------------------------------------------------------------------------
+
+    def own_key(self, name: str) -> bytes:
+        """A key of 32 bytes for a use of mcpgate's own, made at its first use; a rotation leaves it as it is.
+
+        Raises `CredentialError` while the vault does not open. Where it is made, this is a transaction.
+        """
+        _, there, master = self._there()
+        row = _find(there, _OWN + name, "")
+        if row is None:
+            with self._changing() as (master, rows):
+                row = _find(rows, _OWN + name, "")
+                if row is None:
+                    binding = Binding(_OWN + name, "", (), "own", {}, "", "")
+                    row = seal_row(master, binding, {_KEY: Secret(os.urandom(KEY_BYTES).hex())})
+                    rows.append(row)
+        try:
+            return bytes.fromhex(row.secrets(master)[_KEY].reveal())
+        except CredentialError:
+            pass
+        raise CredentialError(
+            f"The vault's {name} key is not as it was sealed: its row was changed.", RESTORE
+        )
 
     @contextmanager
     def _changing(self) -> Iterator[tuple[MasterKey, list[Row]]]:
@@ -259,6 +287,10 @@ def _check_none(record: Record | None, rows: tuple[Row, ...]) -> None:
         _recorded(record)
 
 
+def _credentials(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if not row.connector.startswith(_OWN)]
+
+
 def _find(rows: Iterable[Row], connector: str, account: str) -> Row | None:
     return next((row for row in rows if row.is_of(connector, account)), None)
 
@@ -268,5 +300,9 @@ def _kept(row: Row, master: MasterKey) -> Kept:
 
 
 def _replace(master: MasterKey, rows: list[Row], binding: Binding, secrets: Mapping[str, Secret]) -> None:
+    if binding.connector.startswith(_OWN):
+        raise UsageError(
+            f"'{binding.connector[:80]}' cannot be the name of a connector.", "Look at the file."
+        )
     rows[:] = [row for row in rows if not row.is_of(binding.connector, binding.account)]
     rows.append(seal_row(master, binding, secrets))

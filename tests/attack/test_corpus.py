@@ -105,13 +105,17 @@ EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "time_window": (NOTE, {"tz": "Europe/Berlin", "days": ["mon", "fri"], "from": "22:00", "to": "06:00"}),
     "max_duration": (NOTE, {"start": "to", "end": "text", "max": 3600}),
     "pii_block": (NOTE, {"entities": ["email", "card", "iban"]}),
+    "rate_limit": ("write", {"max": 3, "per": "hour"}),
+    "daily_quota": (NOTE, {"max": 2}),
+    "repeat_block": ("write", {"max": 1, "per": "day"}),
+    "budget": ("effect:money_in", {"usd": 2000, "eur": 900, "per": "day"}),
 }
 
 
 def test_every_template_has_an_attack_of_its_own() -> None:
-    settled = {"block_delete"}
+    settled, counted = {"block_delete"}, {"rate_limit", "daily_quota", "repeat_block"}
     assert set(EXAMPLES) == set(TEMPLATES)
-    assert set(ASSAULTS) == set(TEMPLATES) - settled
+    assert set(ASSAULTS) == set(TEMPLATES) - settled - counted
 
 
 @pytest.mark.parametrize("form", [False, True], ids=["json", "form"])

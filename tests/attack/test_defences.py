@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from jsonschema.validators import extend
 
-from mcpgate import arguments, json_schema
+from mcpgate import arguments, gateway, json_schema
 from mcpgate.engine import encoding, request
+from mcpgate.ledger import STATE_OF, Entry, State
 from mcpgate.places import MISSING
 from mcpgate.policy import binding, folding, reading, rule
 from mcpgate.policy.call import Miss, UndecidableError
@@ -20,7 +21,9 @@ from mcpgate.policy.detect import domains, keywords, links
 from mcpgate.policy.fields import read_field
 from mcpgate.policy.templates import TEMPLATES, money, values
 from mcpgate.server import lines
-from mcpgate.values import Selector
+from mcpgate.store import memory
+from mcpgate.store.memory import MemoryTransaction
+from mcpgate.values import Fate, Selector, Tally
 from tests.attack.attacked import attacked, told
 
 Patch = pytest.MonkeyPatch
@@ -390,3 +393,136 @@ def test_a_defence_that_is_missing_is_found(defence: str, monkeypatch: Patch) ->
     off(monkeypatch)
     found = {each.attempt.row for each in attacked(guardrail, form=form).through}
     assert rows <= found, f"with the defence taken out, the rows found are {found or 'none'}"
+
+
+# --- many small calls, row 5 -----------------------------------------------------------------------------
+
+DAY = {"for": "effect:money_in", "budget": {"usd": 2000, "eur": 900, "per": "day"}}
+HOURLY = {"for": "write", "rate_limit": {"max": 3, "per": "hour"}}
+ONCE = {"for": "write", "repeat_block": {"max": 1, "per": "day"}}
+IN_AND_OUT = {"for": ["shop_create_refund", "shop_create_payout"], "budget": {"usd": 2000, "per": "day"}}
+
+
+def _counted_otherwise(counted: Callable[[Tally, Entry, Entry], bool]) -> Off:
+    """Entries count only where this holds as well."""
+    sound = memory._counts
+
+    def counts(tally: Tally, each: Entry, entry: Entry) -> bool:
+        return counted(tally, each, entry) and sound(tally, each, entry)
+
+    return lambda patch: patch.setattr(memory, "_counts", counts)
+
+
+def _reserved_late(patch: Patch) -> None:
+    """Checked and then acted: what a call uses is entered when it is over."""
+    pending: dict[str, Entry] = {}
+
+    def settle(ledger: MemoryTransaction, call: str, state: State) -> None:
+        entry = dataclasses.replace(pending.pop(call), state=state)
+        ledger.steps.append(lambda: ledger._store.entries.update({call: entry}))
+
+    patch.setattr(MemoryTransaction, "reserve", lambda _, entry: pending.update({entry.call: entry}))
+    patch.setattr(MemoryTransaction, "settle", settle)
+
+
+def _moved_as(moved: Callable[[Mapping[str, Any]], tuple[int, str]]) -> Off:
+    return lambda patch: patch.setattr(gateway, "_moved", lambda call: moved(call.arguments))
+
+
+def _settled_as(state_of: Callable[[Fate, bool], State]) -> Off:
+    def off(patch: Patch) -> None:
+        patch.setattr(gateway, "state_of", lambda fate, *, acts, repeated: state_of(fate, repeated))
+
+    return off
+
+
+def _in_any_order(patch: Patch) -> None:
+    patch.setattr(gateway, "hash_of", lambda given: json.dumps(given))
+
+
+def _each_for_itself(patch: Patch) -> None:
+    sound = memory._counts
+
+    def counts(tally: Tally, each: Entry, entry: Entry) -> bool:
+        return sound(dataclasses.replace(tally, everyone=False), each, entry)
+
+    patch.setattr(memory, "_counts", counts)
+
+
+COUNTS: dict[str, tuple[Mapping[str, Any], Off, set[str]]] = {
+    "what was spent is counted": (
+        DAY,
+        _counted_otherwise(lambda tally, each, entry: False),
+        {"one after the other", "all at once", "around midnight", "by two apps in turn"},
+    ),
+    "windows slide": (
+        DAY,
+        _counted_otherwise(lambda tally, each, entry: each.at // tally.seconds == entry.at // tally.seconds),
+        {"around midnight"},
+    ),
+    "windows slide in every time zone": (
+        DAY,
+        _counted_otherwise(
+            lambda tally, each, entry: (each.at + 7200) // tally.seconds == (entry.at + 7200) // tally.seconds
+        ),
+        {"around midnight to the east"},
+    ),
+    "an hour is no hour of the clock": (
+        HOURLY,
+        _counted_otherwise(lambda tally, each, entry: each.at // tally.seconds == entry.at // tally.seconds),
+        {"around midnight"},
+    ),
+    "a window is as long as it says": (
+        HOURLY,
+        _counted_otherwise(lambda tally, each, entry: each.at > entry.at - tally.seconds + 60),
+        {"at both ends of a window"},
+    ),
+    "it is reserved before it is sent": (HOURLY, _reserved_late, {"all at once", "by several tools at once"}),
+    "an unknown outcome stays reserved": (
+        DAY,
+        _settled_as(lambda fate, repeated: "settled" if fate == "succeeded" else "released"),
+        {"with calls of an unknown outcome"},
+    ),
+    "a repeat that fails gives nothing back": (
+        HOURLY,
+        _settled_as(lambda fate, repeated: STATE_OF[fate]),
+        {"one repeated until it fails"},
+    ),
+    "tools share a counter": (
+        HOURLY,
+        _counted_otherwise(lambda tally, each, entry: each.tool == entry.tool),
+        {"by several tools in turn", "by several tools at once"},
+    ),
+    "tools that move money share a counter": (
+        IN_AND_OUT,
+        _counted_otherwise(lambda tally, each, entry: each.tool == entry.tool),
+        {"by several tools in turn", "by several tools at once"},
+    ),
+    "apps share a counter that is everyone's": (
+        DAY,
+        _each_for_itself,
+        {"by two apps in turn", "by two apps at once"},
+    ),
+    "a currency has one counter however it is written": (
+        DAY,
+        _moved_as(lambda given: (abs(given["amount"]), given["currency"])),
+        {"in other spellings"},
+    ),
+    "a negative amount refills nothing": (
+        DAY,
+        _moved_as(lambda given: (given["amount"], given["currency"].lower())),
+        {"in other spellings"},
+    ),
+    "the same call is the same in any order": (ONCE, _in_any_order, {"in other spellings"}),
+}
+
+
+@pytest.mark.parametrize("defence", COUNTS)
+def test_a_count_that_is_got_round_is_found(defence: str, monkeypatch: Patch) -> None:
+    guardrail, off, tricks = COUNTS[defence]
+    sound = attacked(guardrail)
+    assert not sound.through, told(sound)
+    assert not sound.not_tried
+    off(monkeypatch)
+    found = {each.attempt.trick for each in attacked(guardrail).through if each.attempt.row == 5}
+    assert tricks <= found, f"with the defence taken out, what gets through is {found or 'nothing'}"

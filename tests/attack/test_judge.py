@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mcpgate.attack.account import Arrived, overdrawn
 from mcpgate.attack.attempt import Attempt, Shot
 from mcpgate.attack.lenient import compact, letters, looks, numbers, readings
 from mcpgate.attack.spelling import text_for
@@ -17,7 +18,7 @@ from mcpgate.cli.attack_bench import Bench, Sent, with_accounts
 from mcpgate.json_schema import compile_pattern
 from mcpgate.places import MISSING
 from mcpgate.spec.connector import read_connector
-from mcpgate.values import Connector, Source
+from mcpgate.values import Connector, Fate, Source
 from tests.attack.attacked import form_shop, rules, toolset
 from tests.policy.shop import connector
 
@@ -223,3 +224,60 @@ def test_names_are_found_in_other_spellings_where_the_schema_names_them() -> Non
     read = read_wire(forged, account, MISSING, 0)
     assert sorted(read.at(("amount",))) == [5, 90000]
     assert read.at(("metadata", "order")) == [MISSING]
+
+
+# --- the judge's own account, row 5 ----------------------------------------------------------------------
+
+BUDGET = {"for": ORDER, "budget": {"usd": 100, "eur": 50, "per": "hour"}}
+RATE = {"for": "write", "rate_limit": {"max": 2, "per": "minute"}}
+REPEAT = {"for": "write", "repeat_block": {"max": 1, "per": "minute"}}
+USD: dict[str, Any] = {"amount": 50, "currency": "usd"}
+Went = tuple[float, dict[str, Any], str, Fate]
+
+
+def sent(at: float, key: str = "", fate: Fate = "succeeded", **given: Any) -> Went:
+    return at, {**USD, **given}, key, fate
+
+
+@pytest.mark.parametrize(
+    ("guardrail", "went", "says"),
+    [
+        (BUDGET, [sent(0), sent(1)], ""),
+        (BUDGET, [sent(0), sent(1), sent(2, amount=1)], "move 101 usd, over 100, within 3,600 seconds"),
+        (BUDGET, [sent(2, amount=1), sent(1), sent(0)], "3 calls move 101 usd"),
+        # windows slide, and their beginning is no part of them
+        (BUDGET, [sent(0, amount=100), sent(3600, amount=100)], ""),
+        (BUDGET, [sent(0, amount=100), sent(3599.999, amount=1)], "2 calls move 101 usd"),
+        (BUDGET, [sent(0), sent(1800), sent(3600), sent(5399)], "3 calls move 150 usd"),
+        # each currency by itself, as a server reads it, and no sign
+        (BUDGET, [sent(0, amount=100), sent(0, currency="eur")], ""),
+        (BUDGET, [sent(0, amount=100), sent(1, currency="USD", amount=1)], "2 calls move 101 usd"),
+        (BUDGET, [sent(0, amount=-100), sent(1, amount=-1)], "2 calls move 101 usd"),
+        (BUDGET, [sent(0, currency="jpy")], "the currency 'jpy' has no limit"),
+        # what failed did not act; what is unknown may have, and under one key once
+        (BUDGET, [sent(0, fate="failed", amount=100), sent(1, amount=100)], ""),
+        (BUDGET, [sent(0, fate="unknown", amount=100), sent(1, amount=1)], "2 calls move 101 usd"),
+        (BUDGET, [sent(0, "k", "unknown", amount=100), sent(1, "k", amount=100)], ""),
+        (BUDGET, [sent(0, "k", "unknown", amount=100), sent(1, "k", "failed"), sent(2)], "2 calls move 150"),
+        (BUDGET, [sent(0, "k", "failed", amount=100), sent(1, "k", "failed"), sent(2)], ""),
+        (RATE, [sent(0), sent(1), sent(60)], ""),
+        (RATE, [sent(0), sent(1), sent(59.9)], "3 calls, over 2, within 60 seconds"),
+        (REPEAT, [sent(0), sent(1, amount=51), sent(60)], ""),
+        (REPEAT, [sent(0), sent(1, amount=51), sent(59.9)], "2 calls alike, over 1, within 60 seconds"),
+    ],
+)  # fmt: skip
+def test_the_judge_adds_up_what_went_out(guardrail: dict[str, Any], went: list[Went], says: str) -> None:
+    (rule,) = rules([guardrail]).rules
+    arrived = [Arrived(at, wire(connector(), ORDER, given), key, fate) for at, given, key, fate in went]
+    found = overdrawn(rule, arrived)
+    assert (found is None) is not bool(says)
+    assert found is None or says in found[0]
+
+
+def test_the_judge_adds_up_the_tools_that_a_rule_is_for() -> None:
+    (rule,) = rules([RATE]).rules
+    calls: list[tuple[str, dict[str, Any]]]
+    calls = [(ORDER, {}), ("shop_send_note", {"text": "a"}), ("shop_list_orders", {}), (ORDER, {"amount": 1})]
+    arrived = [Arrived(0, wire(connector(), tool, given)) for tool, given in calls]
+    assert overdrawn(rule, arrived[:3]) is None
+    assert overdrawn(rule, arrived) is not None

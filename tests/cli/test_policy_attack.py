@@ -113,6 +113,32 @@ def test_the_same_for_machines(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert report["through"][0].keys() >= {"rule", "place", "tool", "row", "arguments", "request", "again"}
 
 
+COUNTED = """policy: counted
+guardrails:
+  - for: effect:money_in
+    budget: { usd: 2000, per: day }
+"""
+
+
+def test_a_policy_that_counts_is_attacked_by_calls_in_numbers(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert attack("counted.yaml", COUNTED) == 0
+    out = capsys.readouterr().out
+    (row,) = (line.split() for line in out.splitlines() if line.startswith(" 5 "))
+    assert int(row[1]) > 100
+    assert row[2] == "0"
+    assert not [line for line in out.splitlines() if line.startswith("Not tried")]
+    monkeypatch.setattr("mcpgate.store.memory._counts", lambda *_: False)
+    assert attack("counted.yaml", COUNTED, "--format", "json") == 1
+    (report,) = json.loads(capsys.readouterr().out)
+    assert {each["row"] for each in report["through"]} == {5}
+    assert [row["through"] for row in report["rows"] if row["row"] == 5] == [len(report["through"])]
+    assert "5 calls move 2500 usd, over 2000, within 86,400 seconds" in report["through"][0]["arrives"]
+    assert attack("counted.yaml", COUNTED) == 1
+    assert "the last of them: mcpgate call stripe_create_charge" in capsys.readouterr().out
+
+
 def test_a_preset_by_its_name(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy", "attack", "read-only", "--on", "stripe"]) == 0
     assert "attempts on 1 rule: none got through." in capsys.readouterr().out

@@ -319,6 +319,59 @@ def test_the_time_is_that_of_the_case(mcpgate: Run, folder: Path) -> None:
     assert (ran.code, ran.out) == (0, "till.test.yaml: 4 calls, all as expected\n")
 
 
+COUNTED = """\
+policy: till
+guardrails:
+  - for: effect:money_in
+    budget: { usd: 1000, per: day }
+  - for: [read, shop_send_note]
+    rate_limit: { max: 2, per: minute }
+    repeat_block: { max: 1, per: hour }
+  - for: effect:money_out
+    budget: { usd: 500, per: week }
+    mode: observe
+"""
+
+
+def test_rules_that_count_are_told_by_calls_one_after_the_other(mcpgate: Run, folder: Path) -> None:
+    """Windows slide, a failed call gives back, an unknown one keeps and its repeat counts once."""
+    order = "tool: shop_create_order, arguments: { currency: usd, amount: %d }"
+    note = "tool: shop_send_note, arguments: { to: a, text: %s }"
+    refund = "tool: shop_create_refund, arguments: { order: o1 }"
+    cases = [
+        (order % 600, "2026-11-23T23:59:00Z", "allow", ""),
+        (order % 500, "2026-11-24T00:01:00Z", "deny", "budget"),
+        (order % 400, "", "allow", "failed"),
+        (order % 399, "", "allow", "unknown"),
+        (order % 399, "", "allow", "failed"),
+        (order % 2, "", "deny", "budget"),
+        (order % 1, "2026-11-24T23:58:59Z", "allow", ""),
+        (order % 601, "2026-11-24T23:59:00Z", "deny", "budget"),
+        (order % 600, "", "allow", ""),
+        (note % "x", "2026-11-25T10:00:00Z", "allow", ""),
+        (note % "x", "2026-11-25T10:59:59Z", "deny", "repeat_block"),
+        (note % "x", "2026-11-25T11:00:00Z", "allow", ""),
+        ("tool: shop_list_orders", "2026-11-25T11:00:59Z", "allow", ""),
+        (note % "y", "", "deny", "rate_limit"),
+        (note % "y", "2026-11-25T11:01:00Z", "allow", ""),
+        (f"{refund}}}, before: {{ amount: 501, currency: usd", "", "allow", ""),
+    ]
+    Path("till.yaml").write_text(COUNTED)
+    lines = [
+        f"  - {{ call: {{ {call} }}, expect: {expect}"
+        + (f", at: {at}" if at else "")
+        + (f", {'rule' if expect == 'deny' else 'outcome'}: {more}" if more else "")
+        + " }\n"
+        for call, at, expect, more in cases
+    ]
+    Path("till.test.yaml").write_text(HEAD + "".join(lines))
+    ran = mcpgate("policy", "test", "till.yaml")
+    assert (ran.code, ran.out, ran.err) == (0, f"till.test.yaml: {len(cases)} calls, all as expected\n", "")
+    # and each file begins with nothing spent
+    again = mcpgate("policy", "test", "till.test.yaml", "./till.test.yaml")
+    assert again.code == 0
+
+
 def test_what_a_file_says_is_shown_without_control_characters(mcpgate: Run, folder: Path) -> None:  # row 33
     case = (
         'say: "a\\e[2J\\u202eb", call: { tool: shop_send_note, arguments: { to: "\\e[31m" } }, expect: deny'

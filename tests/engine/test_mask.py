@@ -17,7 +17,7 @@ from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
 from mcpgate.engine.masking import hide, redact
 from mcpgate.engine.response import read, shape
-from mcpgate.engine.sandbox import sandbox_transport
+from mcpgate.engine.sandbox import SandboxTransport
 from mcpgate.gateway import Gateway
 from mcpgate.places import parse_place
 from mcpgate.secrets import Scrubber
@@ -189,7 +189,7 @@ def test_a_mask_holds_for_whole_calls_and_in_the_sandbox() -> None:
     stripe = catalog.load_connector("stripe")
     grant = Grant(open_account(stripe, {}), catalog.load_policy("full-access", "preset"))
     toolset = build_toolset(App("test", (grant,), rules=(policy("policy: p\nmask: [email, items.name]\n"),)))
-    client = Client(lambda *_: None, sandbox_transport([stripe]))
+    client = Client(lambda *_: None, SandboxTransport([stripe]))
     gateway = Gateway(toolset, HTTPBackend(client), MemoryStore(), Scrubber())
 
     async def calls() -> list[Outcome]:

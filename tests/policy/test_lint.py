@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
 from collections.abc import Iterator
+from functools import partial
 from itertools import permutations, product
 from typing import Any
 
 import pytest
 
 from mcpgate.apps import App, Grant, open_account
+from mcpgate.ledger import Entry
 from mcpgate.policy.binding import Layer, bind
 from mcpgate.policy.call import Call
 from mcpgate.policy.lint import LINTS, Remark, lint
 from mcpgate.policy.lint.redundancy import idle, needless, taken_away
-from mcpgate.policy.rule import BoundRule, evaluate
+from mcpgate.policy.rule import BoundRule, LayerName, evaluate
 from mcpgate.spec.policy import unite
+from mcpgate.store.memory import MemoryStore, MemoryTransaction
 from mcpgate.toolset import build_toolset
-from mcpgate.values import Connector, Tool
+from mcpgate.values import Connector, Tally, Tool
 from tests.policy.shop import EVERYTHING, SHOP, connector, policy
 
 MORE = """
@@ -58,6 +63,7 @@ BIG_SHOP = connector(SHOP.rstrip("\n") + MORE)
 CAP = "max_value: { field: amount, max: 500 }"
 USD = "allow_values: { field: currency, values: [usd] }"
 SUM = "max_amount: { usd: 500 }"
+DAY = "budget: { usd: 900, per: day }"
 ORDER = "shop_create_order"
 
 
@@ -121,6 +127,40 @@ CASES: list[tuple[str, tuple[str, ...], list[str]]] = [
         [],
     ),
     ("shop_create_plan", (f"{SUM}, mode: ask",), []),
+    # a budget bounds the sum, with nothing said of single calls; to count calls alone bounds nothing
+    (ORDER, (DAY,), []),
+    (ORDER, ("rate_limit: { max: 5, per: day }",), ["uncovered"]),
+    (ORDER, ("budget: { usd: 500, per: day }, mode: observe",), ["observed-only"]),
+    (ORDER, ("budget: { usd: 500, per: day }, mode: observe", SUM), []),
+    ("shop_create_refund", (DAY,), []),
+    (f"{ORDER}, shop_create_plan", (DAY,), ["takes-away"]),
+    ("shop_send_note", ("rate_limit: { max: 5, per: day }",), []),
+    # another way to the same effect, which the budget does not count
+    (f"{ORDER}, shop_top_up", (DAY,), []),
+    (f"{ORDER}, shop_top_up", (f"for: {ORDER}, {DAY}",), ["uncovered"]),
+    (f"{ORDER}, shop_top_up", (f"for: {ORDER}, {DAY}", f"for: shop_top_up, {SUM}"), ["around-budget"]),
+    (f"{ORDER}, shop_top_up", (f"for: {ORDER}, {DAY}", f"for: shop_top_up, {DAY}"), []),
+    (
+        f"{ORDER}, shop_top_up",
+        (f"for: {ORDER}, {DAY}", f"for: shop_top_up, {SUM}, daily_quota: {{ max: 5 }}"),
+        [],
+    ),
+    (
+        f"{ORDER}, shop_top_up",
+        (f"for: {ORDER}, {DAY}", f"for: shop_top_up, {SUM}, repeat_block: {{ max: 1, per: day }}"),
+        ["around-budget"],
+    ),
+    (
+        f"{ORDER}, shop_top_up",
+        (f"for: {ORDER}, {DAY}, mode: observe", f"for: [{ORDER}, shop_top_up], {SUM}"),
+        [],
+    ),
+    (f"{ORDER}, shop_create_payout", (f"for: {ORDER}, {DAY}", f"for: shop_create_payout, {SUM}"), []),
+    # what is reached before the first call
+    (ORDER, (SUM, "rate_limit: { max: 0, per: day }"), ["never-passes"]),
+    (ORDER, (SUM, "daily_quota: { max: 0 }, mode: observe"), []),
+    (ORDER, ("budget: { usd: 0, eur: 0, per: day }",), ["never-passes"]),
+    (ORDER, ("budget: { usd: 0, eur: 1, per: day }",), []),
     # routes to other effects
     ("shop_send_note", (), ["uncovered"]),
     ("shop_send_note", ("allow_values: { field: to, values: [a@b.example] }",), []),
@@ -389,6 +429,30 @@ def test_a_rule_that_the_tool_itself_makes_needless(guardrail: str, idles: bool)
         ("block_fields: { fields: [note] }", "block_values: { field: note, values: [a] }", [6]),
         ("block_fields: { fields: [items] }", "max_value: { field: items.quantity, max: 5 }", [6]),
         ("block_fields: { fields: [items.codes] }", "max_value: { field: items.quantity, max: 5 }", []),
+        # what counts: as many calls, as far back, and over the same calls at least
+        ("rate_limit: { max: 5, per: hour }", "rate_limit: { max: 9, per: hour }", [6]),
+        ("rate_limit: { max: 9, per: hour }", "rate_limit: { max: 5, per: hour }", [5]),
+        ("rate_limit: { max: 5, per: hour }", "rate_limit: { max: 5, per: hour }", [6]),
+        ("rate_limit: { max: 5, per: hour }", "rate_limit: { max: 9, per: day }", []),
+        ("daily_quota: { max: 5 }", "rate_limit: { max: 5, per: hour }", [6]),
+        ("daily_quota: { max: 6 }", "rate_limit: { max: 5, per: hour }", []),
+        ("rate_limit: { max: 5, per: week }", "daily_quota: { max: 5 }", [6]),
+        ("for: write, rate_limit: { max: 5, per: hour }", "rate_limit: { max: 9, per: hour }", [6]),
+        ("rate_limit: { max: 5, per: hour }", "for: write, rate_limit: { max: 9, per: hour }", []),
+        ("rate_limit: { max: 5, per: hour }", "rate_limit: { max: 9, per: hour }, mode: ask", [6]),
+        ("rate_limit: { max: 5, per: hour }, mode: ask", "rate_limit: { max: 9, per: hour }", []),
+        ("rate_limit: { max: 5, per: hour }", "repeat_block: { max: 5, per: hour }", [6]),
+        ("rate_limit: { max: 5, per: hour }", "repeat_block: { max: 4, per: hour }", []),
+        ("repeat_block: { max: 1, per: hour }", "rate_limit: { max: 5, per: hour }", []),
+        ("repeat_block: { max: 1, per: day }", "repeat_block: { max: 1, per: hour }", [6]),
+        # the sum of one call is within every budget
+        ("budget: { usd: 500, per: minute }", "block_fields: { fields: [gift] }", [4]),
+        ("budget: { usd: 501, per: week }", "block_fields: { fields: [gift] }", []),
+        ("budget: { usd: 900, per: week }", "budget: { usd: 900, per: day }", [6]),
+        ("budget: { usd: 900, per: day }", "budget: { usd: 900, per: week }", [5]),
+        ("budget: { usd: 900, per: day }", "budget: { usd: 901, eur: 9, per: day }", [6]),
+        ("budget: { usd: 900, eur: 9, per: day }", "budget: { usd: 901, per: day }", []),
+        ("budget: { usd: 900, per: day }", "daily_quota: { max: 900 }", []),
         # on other tools as well
         ("max_value: { field: ratio, max: 5 }", "for: write, block_values: { field: note, values: [x] }", []),
     ],
@@ -536,3 +600,66 @@ def test_what_is_called_needless_denies_nothing_that_the_other_lets_pass() -> No
     for step, found in zip(pool, denied, strict=True):
         why = idle(step, tool)
         assert not why or not found or "all it does is ask that it be given" in why, (step.rule, why)
+
+
+COUNTING = [
+    *(f"rate_limit: {{ max: {most}, per: {per} }}" for most in (1, 3) for per in ("hour", "day")),
+    "daily_quota: { max: 2 }",
+    *(f"repeat_block: {{ max: {most}, per: hour }}" for most in (1, 2)),
+    *(f"budget: {{ usd: 9, per: {per} }}" for per in ("hour", "day")),
+    *(f"budget: {{ usd: 5, eur: 5, per: {per} }}" for per in ("hour", "day")),
+    "max_amount: { usd: 5 }",
+    "max_amount: { usd: 9, eur: 9 }",
+]  # fmt: skip
+REACHED = [ORDER, "write", f"{ORDER}, shop_top_up", "effect:money_in"]
+LAYERS: list[LayerName] = ["account", "preset", "rules"]
+
+
+def test_what_counts_is_called_needless_only_where_the_other_counts_no_less() -> None:
+    """Over ledgers made up at random: nothing that is needless denies what the other lets pass."""
+    tool, chance = BIG_SHOP.tools[ORDER], random.Random(7)
+    pool: list[BoundRule] = []
+    for line, reached, layer in product(COUNTING, REACHED, LAYERS):
+        rules = policy(f"guardrails:\n  - {{ for: [{reached}], {line} }}\n")
+        _, step = bind(tool, (Layer(layer, (rules,)),))
+        assert isinstance(step, BoundRule)
+        pool.append(step)
+    pairs = [pair for pair in permutations(pool, 2) if needless(*pair, tool)]
+    fired = set()
+    for _ in range(300):
+        made = [_spent(tool, chance) for _ in range(chance.randrange(1, 7))]
+        call = dataclasses.replace(made[0], at=0, app="one", grant="shop", tool=tool.name)
+        others = made[1:]
+        store = MemoryStore()
+        store.entries = {each.call: each for each in others}
+        asked = {"amount": call.amount, "currency": call.currency}
+        with store.transaction() as ledger:
+            ask = partial(_asked, ledger, call)
+            found = {id(step): evaluate(step, Call(tool, asked), ask).verdict for step in pool}
+        for one, other in pairs:
+            if found[id(one)] == "deny":
+                fired.add((one.rule.template, other.rule.template))
+                assert found[id(other)] == "deny", (one.layer, one.rule, other.layer, other.rule, made)
+    assert len(pairs) > 500
+    assert {("rate_limit", "daily_quota"), ("budget", "budget"), ("max_amount", "budget")} <= fired
+
+
+def _asked(ledger: MemoryTransaction, call: Entry, tally: Tally) -> int:
+    return ledger.spent(tally, call)
+
+
+def _spent(tool: Tool, chance: random.Random) -> Entry:
+    """A call of this tool or of another one, by this app or another one, at some moment of a day."""
+    other = chance.choice([tool, tool, BIG_SHOP.tools["shop_top_up"], BIG_SHOP.tools["shop_send_note"]])
+    return Entry(
+        at=-chance.choice([0, 1, 3599, 3600, 80000]),
+        app=chance.choice(["one", "one", "two"]),
+        grant=chance.choice(["shop", "shop", "shop two"]),
+        tool=other.name,
+        category=other.category,
+        effects=other.effects,
+        call=str(chance.random()),
+        args_hash=chance.choice("ab"),
+        currency=chance.choice(["usd", "usd", "eur"]),
+        amount=chance.choice([1, 3, 5, 6, 10]),
+    )

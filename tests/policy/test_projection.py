@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -103,6 +104,32 @@ def test_money_is_shown_as_largest_limit_currencies_and_a_line() -> None:
     }
     assert at(schema, "currency")["enum"] == ["usd", "jpy"]
     assert schema["required"] == ["amount", "currency"]
+
+
+def test_a_budget_is_shown_as_what_it_lets_through_at_most() -> None:
+    schema = shown("budget: { usd: 40000, jpy: 500, per: day }")
+    assert at(schema, "amount")["maximum"] == 40000
+    assert re.match(
+        r"At most 40000 usd, 500 jpy .*\bin any (day|24 hours)\.", at(schema, "amount")["description"]
+    )
+    assert at(schema, "currency")["enum"] == ["usd", "jpy"]
+    assert schema["required"] == ["amount", "currency"]
+    both = shown("budget: { usd: 40000, per: week }, max_amount: { usd: 900, eur: 900 }")
+    assert at(both, "amount")["maximum"] == 900
+    assert at(both, "currency")["enum"] == ["usd"]
+
+
+@pytest.mark.parametrize(
+    ("guardrail", "line"),
+    [
+        ("rate_limit: { max: 30, per: minute }", "At most 30 calls in any 60 seconds."),
+        ("daily_quota: { max: 5 }", "At most 5 calls in any 24 hours."),
+        ("repeat_block: { max: 1, per: week }", "At most 1 call with the same arguments in any 7 days."),
+    ],
+)
+def test_how_often_is_a_line_of_the_tool(guardrail: str, line: str) -> None:
+    assert shown(guardrail)["description"] == line
+    assert "description" not in shown(f"{guardrail}, mode: observe")
 
 
 def test_money_in_a_list_or_from_before_is_shown_as_far_as_it_is_an_argument() -> None:

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from mcpgate.apps import App, Grant, open_account
-from mcpgate.errors import SpecError
 from mcpgate.json_schema import build_validator
 from mcpgate.policy.folding import fold
 from mcpgate.policy.reading import named_fields
-from mcpgate.policy.templates import LATER, TEMPLATES
+from mcpgate.policy.templates import TEMPLATES
 from tests.policy.shop import EVERYTHING, connector, guarded, judge, order, policy
 
 EXAMPLES = [(name, verdict) for name in TEMPLATES for verdict in ("allow", "deny")]
@@ -40,7 +39,7 @@ def example_app(name: str, config: Mapping[str, Any], arguments: Mapping[str, An
         "params": params,
         "effects": [],
     }
-    if name == "max_amount":
+    if TEMPLATES[name].looks_at == "money":
         tool["money"] = {"amount": "amount", "currency": "currency"}
     text = json.dumps({"connector": "shop", "base_url": "https://a.example", "tools": {"shop_do": tool}})
     rule = json.dumps({"for": "shop_do", name: config})
@@ -67,8 +66,7 @@ def test_the_table_has_every_template_of_the_language() -> None:
     block_values max_value min_value value_range max_items required_fields block_fields allow_prefix
     protect_branches allow_repos block_mass_mentions deny_past_dates time_window max_duration block_delete
     rate_limit daily_quota repeat_block max_amount budget pii_block"""
-    assert set(TEMPLATES) | LATER == set(every.split())
-    assert not LATER & set(TEMPLATES)
+    assert set(TEMPLATES) == set(every.split())
     blocks = {name for name, template in TEMPLATES.items() if template.block}
     assert blocks == {
         name
@@ -76,12 +74,6 @@ def test_the_table_has_every_template_of_the_language() -> None:
         if name.startswith("block_")
         or name in ("keyword_block", "secret_block", "pii_block", "protect_branches")
     }
-
-
-@pytest.mark.parametrize("name", sorted(LATER))
-def test_a_template_to_come_is_refused_with_those_words(name: str) -> None:
-    with pytest.raises(SpecError, match=f"'{name}' comes later"):
-        policy(f"guardrails:\n  - {{ for: write, {name}: {{}} }}\n")
 
 
 @pytest.mark.parametrize(

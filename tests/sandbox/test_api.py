@@ -16,7 +16,7 @@ from mcpgate import catalog
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.cli import serving
 from mcpgate.cli.opening import Options
-from mcpgate.engine.sandbox import sandbox_transport
+from mcpgate.engine.sandbox import SandboxTransport
 from mcpgate.sandbox.api import Sandbox
 from mcpgate.toolset import build_toolset
 from tests.engine.rig import Rig, load
@@ -84,7 +84,7 @@ AT = "https://acme.desk.example/api"
 
 @pytest.fixture
 def desk() -> Iterator[Rig]:
-    with Rig(DESK, settings={"site": "acme"}, transport=sandbox_transport([DESK])) as rig:
+    with Rig(DESK, settings={"site": "acme"}, transport=SandboxTransport([DESK])) as rig:
         yield rig
 
 
@@ -250,7 +250,7 @@ tools:
         "Content-Type": "application/json",
         **headers,
     }
-    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+    with Rig(connector, transport=SandboxTransport([connector])) as rig:
         assert says in rig.call("t_get", x="x2").text
 
 
@@ -372,7 +372,7 @@ tools:
 def test_all_else_answers_its_sample_and_a_write_with_what_was_written(
     tool: str, arguments: Any, read: Any
 ) -> None:
-    with Rig(ELSE, transport=sandbox_transport([DESK, ELSE])) as rig:
+    with Rig(ELSE, transport=SandboxTransport([DESK, ELSE])) as rig:
         for _ in range(2):
             outcome = rig.call(tool, **arguments)
             assert not outcome.is_error, outcome.text
@@ -390,7 +390,7 @@ tools:
     params: {x: T.}
     sample: {id: 2, rows: [{id: 3}]}
 """)
-    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+    with Rig(connector, transport=SandboxTransport([connector])) as rig:
         assert value(rig, "t_rows", x="1")["items"] == [{"id": 3}]
         assert value(rig, "t_list") == [{"id": 1}]
 
@@ -400,7 +400,7 @@ def test_every_way_to_write_a_list_is_understood(lists: str) -> None:
     text = "encoding: form\nlists: LISTS\ntools: {t_x: {description: X., category: write, effects: [], "
     text += "request: POST /x, params: {tags: {type: array, items: T.}}, sample: {tags: [a, b, c]}}}"
     connector = load(text.replace("LISTS", lists))
-    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+    with Rig(connector, transport=SandboxTransport([connector])) as rig:
         for tags in (["x"], ["x", "y z"]):
             assert value(rig, "t_x", tags=tags) == {"tags": tags}
 
@@ -416,7 +416,7 @@ tools:
     unwrap: data.create.issue
     sample: {data: {create: {issue: {id: i2, title: Sample, n: 1}}}}
 """)
-    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+    with Rig(connector, transport=SandboxTransport([connector])) as rig:
         assert value(rig, "t_create", input={"title": "New", "n": 4}) == {"id": "i2", "title": "New", "n": 4}
 
 

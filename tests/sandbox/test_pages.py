@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mcpgate.engine.sandbox import sandbox_transport
+from mcpgate.engine.sandbox import SandboxTransport
 from mcpgate.places import parse_place
 from mcpgate.sandbox.pages import NoSuchPageError, page_of
 from mcpgate.spec.connector import read_connector
@@ -126,7 +126,7 @@ def test_everything_is_paged_through_once(way: str, batches: list[int], limit: i
     connector = paged(way)
     params = connector.tools["t_list_things"].schema["properties"]
     length = next(({name: limit} for name in ("limit", "per_page", "PageSize", "top") if name in params), {})
-    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+    with Rig(connector, transport=SandboxTransport([connector])) as rig:
         made = ["th_1"]
         for batch in (0, *batches):
             made += [create(rig) for _ in range(batch)]
@@ -153,7 +153,7 @@ def test_everything_is_paged_through_once(way: str, batches: list[int], limit: i
 )
 def test_a_page_may_be_asked_for_by_itself(way: str, arguments: dict[str, int], found: list[str]) -> None:
     connector = paged(way)
-    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+    with Rig(connector, transport=SandboxTransport([connector])) as rig:
         for _ in range(3):
             create(rig)
         page = json.loads(rig.call("t_list_things", **arguments).text)
@@ -164,7 +164,7 @@ def test_a_page_may_be_asked_for_by_itself(way: str, arguments: dict[str, int], 
 @settings(max_examples=15, deadline=None)
 def test_a_cursor_is_not_moved_by_what_is_created_meanwhile(first: int, between: list[int]) -> None:
     connector = paged("the last id")
-    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+    with Rig(connector, transport=SandboxTransport([connector])) as rig:
         made, found = ["th_1", *(create(rig) for _ in range(first))], []
         arguments: dict[str, Any] = {"limit": 2}
         creating = iter(between)
@@ -193,7 +193,7 @@ def test_a_list_that_nobody_writes_to_ends_too(tool: str) -> None:
     connector = read_connector(file.name, file.read_bytes(), Source("file", file.name, ""))
     known = {"base": "app1", "database": "59833787-2cf9-4fdf-8782-e53db20768a5"}
     needed = {each: known.get(each, "x") for each in connector.tools[tool].schema.get("required", ())}
-    with Rig(connector, settings=SETTINGS.get(name), transport=sandbox_transport([connector])) as rig:
+    with Rig(connector, settings=SETTINGS.get(name), transport=SandboxTransport([connector])) as rig:
         outcome = rig.call(tool, **needed)
     assert not outcome.is_error, outcome.text
     page = json.loads(outcome.text)
@@ -327,7 +327,7 @@ def test_the_next_url_repeats_what_was_asked_and_no_key(
 
 def ask(connector: Connector, path: str) -> tuple[Any, httpx2.Headers]:
     """What the wire says of a list with four things."""
-    transport = sandbox_transport([connector])
+    transport = SandboxTransport([connector])
 
     async def send(url: str) -> tuple[Any, httpx2.Headers]:
         reply = await transport.handle_async_request(httpx2.Request("GET", url))
@@ -359,6 +359,6 @@ tools:
 """)
     link = ask(connector, "/things?limit=3&p=1")[1]["Link"]
     assert link == '<https://api.example.com/v1/things?limit=3&p=2>; rel="next"'
-    with Rig(connector, transport=sandbox_transport([connector])) as rig:
+    with Rig(connector, transport=SandboxTransport([connector])) as rig:
         made = [create(rig) for _ in range(3)]
         assert pages(rig, {"limit": 2}) == [made[:0:-1], [made[0], 1]]

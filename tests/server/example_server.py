@@ -32,6 +32,9 @@ class Shop:
         self.connection: Connection | None = None
         self.started: set[Any] = set()
 
+    def listing(self) -> None:
+        """Nobody looks: this server says itself what it offers."""
+
     async def call(self, name: str, arguments: dict[str, Any]) -> Outcome:
         import asyncio
 

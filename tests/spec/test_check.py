@@ -15,7 +15,7 @@ from mcpgate.spec.check import shipped_schema
 from tests.spec.files import faults, text
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = ["connector", "policy", "story"]
+SCHEMAS = ["apps", "connector", "policy", "story"]
 
 
 def subschemas(value: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mcpgate.policy.templates import LATER, TEMPLATES
+from mcpgate.policy.templates import TEMPLATES
 from mcpgate.spec.policy import unite
 from tests.spec.files import policy, policy_problems
 
@@ -116,7 +116,17 @@ REFUSED = [
     (rule("max_amount: { usd: 5.5 }"), "5:24: expected a whole number, found 5.5"),
     (rule("mode: watch"), "5:11: 'watch' is not one of enforce, observe, ask"),
     (rule("when_missing: pass"), "5:19: 'pass' is not one of deny, allow"),
-    *((rule(f"{name}: {{}}"), f"5:{7 + len(name)}: '{name}' comes later") for name in sorted(LATER)),
+    (rule("budget: { usd: 5 }"), "5:13: the key 'per' is missing"),
+    (rule("budget: { per: day }"), "5:13: a budget says how much of which currency, such as usd: 200000"),
+    (rule("budget: { usd: 5, per: daily }"), "5:28: 'daily' is not one of minute, hour, day, week"),
+    (rule("budget: { USD: 5, per: day }"), "5:15: 'USD': a currency is three lower-case letters"),
+    (rule("budget: { usd: -5, per: day }"), "5:20: -5 is out of bounds: at least 0"),
+    (rule("budget: { usd: 5, zzz: 5, per: day }"), "5:13: 'zzz' is no currency of ISO 4217"),
+    (rule("rate_limit: { max: 5 }"), "5:17: the key 'per' is missing"),
+    (rule("rate_limit: { max: 5, per: 60 }"), "5:32: 60 is not one of minute, hour, day, week"),
+    (rule("rate_limit: { max: 0.5, per: day }"), "5:24: expected a whole number, found 0.5"),
+    (rule("daily_quota: { max: 5, per: day }"), "5:28: unknown key 'per'; known here: max"),
+    (rule("repeat_block: { max: -1, per: hour }"), "5:26: -1 is out of bounds: at least 0"),
 ]  # fmt: skip
 
 

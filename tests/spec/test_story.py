@@ -48,11 +48,12 @@ def test_a_story_is_a_run_and_its_cases() -> None:
     )
 
 
-def test_a_test_says_what_a_lookup_would_tell_and_when() -> None:
+def test_a_test_says_what_a_lookup_would_tell_and_when_and_what_became_of_it() -> None:
     text = (
         "test: The till\nrun: [shop]\npolicy: ./till.yaml\nat: 2026-11-23T10:00:00Z\ncases:\n"
         "  - { call: { tool: a }, expect: deny, before: { amount: 1 } }\n"
         "  - { call: { tool: a }, expect: deny, at: 2026-11-23T12:00+01:00 }\n"
+        "  - { call: { tool: a }, expect: allow, outcome: failed }\n"
     )
     story = read_story("till.test.yaml", text.encode())
     assert (story.title, story.kind, story.policy, story.policy_file) == (
@@ -61,9 +62,11 @@ def test_a_test_says_what_a_lookup_would_tell_and_when() -> None:
         None,
         "./till.yaml",
     )
-    first, second = story.cases
+    first, second, third = story.cases
     assert (first.before, first.at) == ({"amount": 1}, 1795428000.0)
     assert (second.before, second.at) == (MISSING, 1795428000.0 + 3600)
+    assert [each.outcome for each in story.cases] == ["succeeded", "succeeded", "failed"]
+    assert third.at == first.at
 
 
 @pytest.mark.parametrize("title", ["'é 🙂'", "plain"])
@@ -110,6 +113,8 @@ def test_a_rule_written_in_place_keeps_its_place(title: str, policy: str) -> Non
             "10:9: '2026-13-45T10:00:00Z' is no moment that there is",
         ),
         ("show: request", "before: 7", "10:13: expected a mapping, found 7"),
+        ("show: request", "outcome: fails", "10:14: 'fails' is not one of succeeded, failed, unknown"),
+        ("rule: preset", "outcome: failed", "13:14: what is denied is not made, so nothing becomes of it"),
     ],
 )
 def test_a_wrong_story_is_told_with_its_place(old: str, new: str, says: str) -> None:

@@ -18,7 +18,7 @@ from mcpgate.errors import CredentialError, UsageError
 from mcpgate.policy.binding import Layer, bind
 from mcpgate.policy.call import Call
 from mcpgate.policy.decide import decide
-from mcpgate.policy.templates import LATER, TEMPLATES
+from mcpgate.policy.templates import TEMPLATES
 from mcpgate.policy.templates.template import EXAMPLE_NOW
 from mcpgate.spec.connector import read_connector
 from mcpgate.spec.policy import read_policy
@@ -193,13 +193,10 @@ def test_what_would_be_read_as_something_else_is_not_sealed() -> None:
         document(dataclasses.replace(made, rules=(changed,)), shop())
 
 
-@pytest.mark.parametrize("template", sorted(LATER))
-def test_a_ceiling_that_this_mcpgate_cannot_read_opens_nothing(template: str) -> None:
-    text = f'{{"preset": "p", "allow": ["write"], "guardrails": [{{"for": ["write"], "{template}": {{}}}}]}}'
+def test_a_ceiling_that_this_mcpgate_cannot_read_opens_nothing() -> None:
+    text = '{"preset": "p", "allow": ["write"], "guardrails": [{"for": ["write"], "of_a_later_one": {}}]}'
     for act in (preset_of, ceiling_of, lambda text: unfit(text, shop())):
-        with pytest.raises(
-            CredentialError, match=f"cannot be read by this mcpgate: .*{template}.* comes later"
-        ):
+        with pytest.raises(CredentialError, match=r"cannot be read by this mcpgate: .*'of_a_later_one'"):
             act(text)
     with pytest.raises(CredentialError):
         beyond(text, asking(account()), account())
@@ -212,6 +209,7 @@ AMOUNT = CAP + "{ for: shop_create_order, max_value: { field: amount, max: 5 } }
 HOURS = "for: write, time_window: { tz: UTC, days: [mon], from: '%s', to: '%s' }"
 ORDER, REFUND = "shop_create_order", "shop_create_refund"
 KNOWN = {"amount": 400, "currency": "usd"}
+DAY = "{ for: effect:money_in, budget: { usd: 500, per: day } }"
 LIMITS = "{ for: effect:money_out, max_amount: { usd: 500 } }"
 
 
@@ -258,6 +256,13 @@ LIMITS = "{ for: effect:money_out, max_amount: { usd: 500 } }"
         (CAP + LIMITS, REFUND, KNOWN, {"order": "1", "amount": 501}, "over the limit of 500 usd"),
         (CAP + LIMITS, REFUND, {**KNOWN, "currency": "jpy"}, {"order": "1"}, "jpy"),
         (CAP + LIMITS, REFUND, None, {"order": "1"}, "is not known"),
+        # a rule that counts, by this one call: what went before is not known here
+        (CAP + DAY, ORDER, None, {"amount": 500, "currency": "usd"}, ""),
+        (CAP + DAY, ORDER, None, {"amount": 501, "currency": "usd"}, "over the whole budget of 500 usd"),
+        (CAP + DAY, ORDER, None, {"amount": 1, "currency": "eur"}, "no budget is set for"),
+        (CAP + DAY, ORDER, None, {"amount": 1}, "is not known"),
+        (CAP + "{ for: write, rate_limit: { max: 1, per: hour } }", ORDER, None, {}, ""),
+        (CAP + "{ for: write, rate_limit: { max: 0, per: hour } }", ORDER, None, {}, "no calls are allowed"),
         # the moment that was decided on: a Monday, 10:00
         (CAP + "{ " + HOURS % ("09:00", "11:00") + " }", ORDER, None, {}, ""),
         (CAP + "{ " + HOURS % ("11:00", "12:00") + " }", ORDER, None, {}, "11:00"),

@@ -1,11 +1,14 @@
-"""Rules over what a call moves: over the limit of its currency, in another one, or unknown. Pure."""
+"""Rules over what calls move: over the limit of its currency, in another one, or unknown. Pure.
+
+For one call alone a budget is a limit; what many together move is summed up elsewhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mcpgate.attack.attempt import BEFORE, Assault, Breach, Target
+from mcpgate.attack.attempt import BEFORE, Assault, Breach, Config, Target
 from mcpgate.attack.families.values import name, told
 from mcpgate.attack.lenient import Number, letters, numbers
 from mcpgate.attack.wire import Wire
@@ -18,7 +21,7 @@ def _within(target: Target) -> Iterator[tuple[Keys, Json]]:
     money = target.tool.money
     if money is None:
         return
-    for currency, limit in target.config.items():
+    for currency, limit in limits_of(target.config).items():
         yield from ((place.keys, limit) for place in money.amount)
         yield from ((place.keys, currency) for place in money.currency)
 
@@ -27,7 +30,7 @@ def _beyond(target: Target) -> Iterator[Breach]:
     money = target.tool.money
     if money is None:
         return
-    currency, limit = next(iter(target.config.items()))
+    currency, limit = next(iter(limits_of(target.config).items()))
     named = tuple((place.keys, currency) for place in money.currency[:1])
     for place in money.amount:
         gone = tuple((other.keys, MISSING) for other in money.amount if other is not place)
@@ -68,31 +71,39 @@ def _two_places(places: tuple[Place, ...], value: Json, row: int, trick: str) ->
             yield Breach(place.keys, value, row=row, trick=trick)
 
 
+def limits_of(config: Config) -> dict[str, int]:
+    """What a rule says of each currency."""
+    return {name: limit for name, limit in config.items() if isinstance(limit, int)}
+
+
 def _moves_more(target: Target, wire: Wire) -> str:
-    money = target.tool.money
+    limits = limits_of(target.config)
+    code, moved, said = moved_by(wire, limits)
+    if code and not moved <= limits[code]:
+        return f"{said} can be read as {moved}, over {limits[code]}"
+    return "" if code else said
+
+
+def moved_by(wire: Wire, limits: Mapping[str, int]) -> tuple[str, Number, str]:
+    """The currency and the most that a request may move, as it is told; no currency, and why, if unknown."""
+    money = wire.tool.money
     if money is None:
-        return f"what {target.tool.name} moves is not known"
+        return "", 0, f"what {wire.tool.name} moves is not known"
     currencies, unknown = _found(money.currency, wire)
-    if unknown:
-        return unknown
     codes = {letters(str(value)) for value in currencies}
-    for code in codes:
-        if code not in target.config:
-            return f"the currency {code!r} has no limit"
-    if len(codes) != 1:
-        return f"it names {len(codes)} currencies"
-    limit = target.config[codes.pop()]
+    strange = [code for code in codes if code not in limits]
+    if unknown or strange or len(codes) != 1:
+        none = f"the currency {strange[0]!r} has no limit" if strange else f"it names {len(codes)} currencies"
+        return "", 0, unknown or none
+    in_call = any(_at(place, wire) for place in money.amount if place.keys[0] != BEFORE)
+    read: list[tuple[Number, str]] = []
     for place in money.amount:
-        there = _at(place, wire)
-        if not there or (place.keys[0] == BEFORE and _found(money.amount, wire)[0] is not there):
-            continue
+        there = [] if in_call and place.keys[0] == BEFORE else _at(place, wire)
         if MISSING in there:
-            return f"{place.text} is left out in part"
-        moved = sum(_largest(value) for value in there)
-        if not moved <= limit:
-            return f"{place.text} {', '.join(map(told, there))} can be read as {moved}, over {limit}"
-    _, unknown = _found(money.amount, wire)
-    return unknown
+            return "", 0, f"{place.text} is left out in part"
+        if there:
+            read.append((sum(map(_largest, there)), f"{place.text} {', '.join(map(told, there))}"))
+    return (codes.pop(), *max(read)) if read else ("", 0, f"{money.amount[0].text} is left out")
 
 
 def _largest(value: Any) -> Number:
@@ -131,4 +142,5 @@ def other_currency(target: Target, wire: Wire, allowed: frozenset[str], *, liste
     return ""
 
 
-MONEY: Final[dict[str, Assault]] = {"max_amount": Assault("money", _within, _beyond, _moves_more)}
+_MOVES: Final = Assault("money", _within, _beyond, _moves_more)
+MONEY: Final[dict[str, Assault]] = {"max_amount": _MOVES, "budget": _MOVES}

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from mcpgate import money
 from mcpgate.policy.binding import Bound
 from mcpgate.policy.fields import subschemas
+from mcpgate.policy.lint.counting import lets_nothing_pass
 from mcpgate.policy.lint.coverage import MONEY_EFFECTS, SUMS, amounts, gaps, limits_amount
 from mcpgate.policy.lint.judged import Held, Judged
 from mcpgate.policy.lint.names import nearest, unborne, unmasked
@@ -20,8 +21,8 @@ from mcpgate.policy.lint.redundancy import (
     values_listed,
     values_refused,
 )
-from mcpgate.policy.selectors import names_tools
 from mcpgate.policy.templates import TEMPLATES
+from mcpgate.selectors import names_tools
 from mcpgate.values import EFFECTS, Finding, Policy, Tool
 
 _NAMED_AT_MOST: Final = 5
@@ -83,6 +84,25 @@ def find_observed_only(judged: Judged) -> Iterator[Remark]:
         says = f"{_listed(names)} can move money, and {rule.template} only observes it: nothing is refused"
         remedy = "Take `mode: observe` out, or add a limit that is enforced"
         yield Remark("observed-only", rule.origin, tuple(names), says, remedy)
+
+
+def find_around_budget(judged: Judged) -> Iterator[Remark]:
+    """Ways to move money that a budget over the same effect does not count."""
+    told: set[str] = set()
+    for effect in MONEY_EFFECTS:
+        budgets, ways = judged.around_budget(effect)
+        around = [held for held in ways if held.tool.name not in told]
+        if budgets and around:
+            told |= {held.tool.name for held in around}
+            says = (
+                f"{_said(around)} can {_DOES[effect]} ({effect}) as well, as often as it is called, and the "
+                f"budget counts none of it"
+            )
+            remedy = (
+                f"Write the budget `for: effect:{effect}`, or one more for {_said(around)};"
+                f" or write {_deny(around)}"
+            )
+            yield Remark("around-budget", budgets[0].origin, _names(around), says, remedy)
 
 
 def find_no_currency(judged: Judged) -> Iterator[Remark]:
@@ -183,7 +203,8 @@ def find_shadowed(judged: Judged) -> Iterator[Remark]:
 
 
 def find_never_passes(judged: Judged) -> Iterator[Remark]:
-    """Limits that let nothing pass which the tool itself takes."""
+    """Limits that let nothing pass which the tool itself takes, and those that are reached from the start."""
+    yield from _find_zeros(judged)
     for rule in judged.rules:
         for held, step in judged.live(rule):
             taken = values_refused(step, held.tool)
@@ -194,6 +215,17 @@ def find_never_passes(judged: Judged) -> Iterator[Remark]:
                 near = nearest(str(rule.config.get("values", [""])[0]), map(str, taken))
                 remedy = f"Write {near or 'what it takes'}; or write {_deny([held])}"
                 yield Remark("never-passes", rule.origin, (held.tool.name,), says, remedy)
+
+
+def _find_zeros(judged: Judged) -> Iterator[Remark]:
+    for rule in judged.rules:
+        live = judged.live(rule)
+        if live and lets_nothing_pass(live[0][1]):
+            held = [held for held, _ in live]
+            what = "money" if rule.template == "budget" else "call"
+            says = f"{rule.template} lets no {what} of {_said(held)} pass: 0 is reached before the first"
+            remedy = f"Write how much may pass; or write {_deny(held)}"
+            yield Remark("never-passes", rule.origin, _names(held), says, remedy)
 
 
 def find_matches_nothing(judged: Judged) -> Iterator[Remark]:
@@ -220,6 +252,10 @@ LINTS: Final[Mapping[str, Lint]] = {
         "An allowed tool has an effect, above all on money, that no rule limits.", find_uncovered
     ),
     "observed-only": Lint("What limits a tool that moves money only observes.", find_observed_only),
+    "around-budget": Lint(
+        "A tool has the same effect on money as those that a budget counts, and nothing counts its calls.",
+        find_around_budget,
+    ),
     "no-currency": Lint("An amount is capped while its currency is open.", find_no_currency),
     "open-when-missing": Lint(
         "A limit on an amount lets calls pass that leave the amount out.", find_open_when_missing
@@ -231,14 +267,18 @@ LINTS: Final[Mapping[str, Lint]] = {
         find_never_fires,
     ),
     "never-passes": Lint(
-        "A limit lets no call pass: the tool itself takes only values that it denies.", find_never_passes
+        "A limit lets no call pass: the tool itself takes only values that it denies, or it counts up to 0.",
+        find_never_passes,
     ),
     "matches-nothing": Lint("A tool name or glob is that of no tool in reach.", find_matches_nothing),
     "masks-nothing": Lint(
         "A masked name is in no reply: neither in the fields nor in the sample of an allowed tool.",
         find_masks_nothing,
     ),
-    "shadowed": Lint("Another rule on the same tools and field is at least as tight.", find_shadowed),
+    "shadowed": Lint(
+        "Another rule on the same tools and field, or over the same calls, is at least as tight.",
+        find_shadowed,
+    ),
 }
 
 

@@ -1,7 +1,7 @@
 """Whether rules cover an effect of a tool: for money, whether they bound the sum. Pure.
 
-- A tool that says what it moves (`money`) is bounded by `max_amount`, or by a limit on the amount itself;
-  where amounts stand in a list, its length has to be bounded as well.
+- A tool that says what it moves (`money`) is bounded by `max_amount` or `budget`, or by a limit on the amount
+  itself; where amounts stand in a list, its length has to be bounded as well.
 - One that does not is bounded when `allow_values` says what it may be given, and every number and every list
   on the way there has an end. Which field decides over the sum is taken on the author's word.
 - Any other effect is covered by any rule that can deny something there.

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcpgate.policy.binding import Bound, Layer, bind, settled
+from mcpgate.policy.lint.counting import together
 from mcpgate.policy.lint.coverage import MONEY_EFFECTS, SUMS, covers, gaps
 from mcpgate.policy.lint.redundancy import idle, needless, taken_away
 from mcpgate.policy.rule import BoundRule
-from mcpgate.policy.selectors import first_match
+from mcpgate.selectors import first_match
 from mcpgate.values import Finding, Policy, Rule, Tool
 
 
@@ -115,6 +116,14 @@ class Judged:
         """The allowed tools with an effect that no rule covers."""
         acting = [held for held in self.allowed if effect in held.tool.effects and not held.always_asks]
         return [held for held in acting if not covers(effect, held.tool, held.enforced)]
+
+    def around_budget(self, effect: str) -> tuple[list[Rule], list[Held]]:
+        """The policy's budgets over an effect, and the other ways to it, on which nothing counts calls."""
+        acting = [held for held in self.allowed if effect in held.tool.effects and not held.always_asks]
+        steps = [step.rule for held in acting for step in held.enforced if step.rule.template == "budget"]
+        budgets = [rule for rule in self.rules if any(rule is each for each in steps)]
+        bare = self.bare(effect)
+        return budgets, [held for held in acting if not together(held.enforced) and held not in bare]
 
     def observed(self) -> list[tuple[Rule, list[str]]]:
         """Each rule that observes what moves money, with the tools where nothing else limits it."""

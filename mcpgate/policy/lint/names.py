@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from mcpgate.places import Place
 from mcpgate.policy.fields import Keys
 from mcpgate.policy.lint.judged import Judged
-from mcpgate.policy.selectors import matches, names_tools
+from mcpgate.selectors import matches, names_tools
 from mcpgate.values import Json, Selector, Tool
 
 _INDEX = re.compile(r"-?\d+\Z")

@@ -11,6 +11,7 @@ from typing import Any, Final
 from mcpgate.policy.call import Call, UndecidableError
 from mcpgate.policy.fields import Keys, keys_inside, subschemas
 from mcpgate.policy.folding import fold, same
+from mcpgate.policy.lint.counting import counted_as_well
 from mcpgate.policy.reading import BEFORE, has
 from mcpgate.policy.rule import BoundRule
 from mcpgate.values import Json, Tool
@@ -100,6 +101,8 @@ def needless(step: BoundRule, other: BoundRule, tool: Tool) -> bool:
     absent_denied = step.closed and not all(always_given(tool.schema, keys) for keys in places(step))
     if absent_denied and not other.closed:
         return False
+    if step.template.seconds is not None or other.template.seconds is not None:
+        return counted_as_well(step, other, tool)
     same_template = step.rule.template == other.rule.template
     if step.template.looks_at not in ("fields", "call", "money"):
         if _spots(step) != _spots(other):

@@ -12,6 +12,7 @@ from typing import Final
 from mcpgate.policy.templates.code import CODE
 from mcpgate.policy.templates.dates import DATES
 from mcpgate.policy.templates.email import EMAIL
+from mcpgate.policy.templates.memory import MEMORY
 from mcpgate.policy.templates.money import MONEY
 from mcpgate.policy.templates.personal import PERSONAL
 from mcpgate.policy.templates.template import Schema, Template
@@ -20,18 +21,10 @@ from mcpgate.policy.templates.urls import URLS
 from mcpgate.policy.templates.values import VALUE_TEMPLATES
 
 TEMPLATES: Final[Mapping[str, Template]] = (
-    TEXT | URLS | EMAIL | VALUE_TEMPLATES | CODE | DATES | MONEY | PERSONAL
+    TEXT | URLS | EMAIL | VALUE_TEMPLATES | CODE | DATES | MONEY | MEMORY | PERSONAL
 )
-
-_LATER: Final = "budget daily_quota rate_limit repeat_block"
-LATER: Final = frozenset(_LATER.split())
 
 
 def entry_schema() -> Schema:
     """The JSON Schema of a guardrail's templates, for the shipped schema of policy files."""
-    built: Schema = {name: {"description": t.line, **t.config} for name, t in TEMPLATES.items()}
-    later: Schema = {
-        name: {"not": {}, "errorMessage": f"'{name}' comes later: it is not built yet"}
-        for name in sorted(LATER)
-    }
-    return built | later
+    return {name: {"description": t.line, **t.config} for name, t in TEMPLATES.items()}

@@ -9,8 +9,18 @@ from mcpgate import money
 from mcpgate.places import MISSING, Place
 from mcpgate.policy.call import Call, Config, Miss, UndecidableError, shown
 from mcpgate.policy.fields import is_missing, read_field
-from mcpgate.policy.templates.template import COUNT, Template
+from mcpgate.policy.templates.template import COUNT, Schema, Template
 from mcpgate.values import Json
+
+LIMITS: Final[Schema] = {
+    "type": "object",
+    "minProperties": 1,
+    "propertyNames": {
+        "pattern": "^[a-z]{3}$",
+        "patternErrorMessage": "a currency is three lower-case letters",
+    },
+    "additionalProperties": COUNT,
+}
 
 
 def within_amount(config: Config, call: Call, values: list[Any]) -> Miss | None:
@@ -100,7 +110,8 @@ def _read(tree: Mapping[str, Json], place: Place) -> list[Any]:
     return [] if all(each is MISSING for each in found) else found
 
 
-def _no_money(config: Config) -> str:
+def no_money(config: Config) -> str:
+    """Which of its names is no currency; nothing where all are."""
     unknown = next((code for code in config if code not in money.CURRENCIES), "")
     return f"'{unknown}' is no currency of ISO 4217" if unknown else ""
 
@@ -109,18 +120,10 @@ MONEY: Final[dict[str, Template]] = {
     "max_amount": Template(
         "What a call moves is at most the limit of its currency; other currencies are denied.",
         within_amount,
-        {
-            "type": "object",
-            "minProperties": 1,
-            "propertyNames": {
-                "pattern": "^[a-z]{3}$",
-                "patternErrorMessage": "a currency is three lower-case letters",
-            },
-            "additionalProperties": COUNT,
-        },
+        LIMITS,
         "money",
         allowed=({"usd": 40000, "eur": 40000}, {"amount": 40000, "currency": "eur"}),
         denied=({"usd": 40000, "eur": 40000}, {"amount": 40001, "currency": "eur"}),
-        fault=_no_money,
+        fault=no_money,
     ),
 }

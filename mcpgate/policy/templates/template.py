@@ -61,6 +61,9 @@ class Template:
     A *block* passes where its field is missing; every other template with a field is a limit, which does not.
     `project` writes the limit into the schema at the field, so that the model does not try in vain. `fault`
     says what is wrong with a configuration that its schema cannot tell.
+
+    With `seconds` it counts over the ledger, so far back: its check is given what was spent before, by all
+    the calls that its rule reaches, or by the *identical* ones.
     """
 
     line: str
@@ -73,3 +76,5 @@ class Template:
     role: str = ""
     project: Projection = as_it_is
     fault: Callable[[Config], str] = sound
+    seconds: Callable[[Config], float] | None = None
+    identical: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -15,12 +15,17 @@ _GLOB: Final = re.compile(r"[a-z0-9_*?]*[_*][a-z0-9_*?]*\Z")
 
 def matches(selector: Selector, tool: Tool) -> bool:
     """Whether a selector takes in a tool."""
+    return takes_in(selector, tool.name, tool.category, tool.effects)
+
+
+def takes_in(selector: Selector, name: str, category: str, effects: Collection[str]) -> bool:
+    """Whether a selector takes in a tool of that name, category and effects."""
     text = selector.text
     if text in CATEGORIES:
-        return tool.category == text
+        return category == text
     if text.startswith(_EFFECT):
-        return text.removeprefix(_EFFECT) in tool.effects
-    return fnmatchcase(tool.name, text)
+        return text.removeprefix(_EFFECT) in effects
+    return fnmatchcase(name, text)
 
 
 def first_match(selectors: Iterable[Selector], tool: Tool) -> Selector | None:

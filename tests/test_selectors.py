@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcpgate.errors import SpecError
-from mcpgate.policy.selectors import fault, first_match, matches, names_tools
+from mcpgate.selectors import fault, first_match, matches, names_tools
 from mcpgate.values import Selector
 from tests.policy.shop import connector, policy
 

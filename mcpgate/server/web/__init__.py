@@ -1,0 +1,1 @@
+"""MCP over HTTP: the SDK's protocol behind our own checks."""
