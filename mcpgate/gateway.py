@@ -30,9 +30,10 @@ from mcpgate.discovery import DISCOVERY_NAMES, DISCOVERY_TOOLS, discover
 from mcpgate.engine.http import Backend
 from mcpgate.engine.hygiene import visible
 from mcpgate.errors import CredentialError, DeniedError, MCPGateError, RefusedError, StoreError
+from mcpgate.ledger import Entry as Spending
 from mcpgate.lookup import look_up, request_said
 from mcpgate.policy.call import Call, UndecidableError
-from mcpgate.policy.decide import decide, explain, structure
+from mcpgate.policy.decide import decide, explain, structure, tallies
 from mcpgate.policy.templates.money import amount_of
 from mcpgate.records import (
     call_row,
@@ -44,7 +45,7 @@ from mcpgate.records import (
     state_of,
 )
 from mcpgate.secrets import Scrubber
-from mcpgate.store import Store
+from mcpgate.store import Store, Transaction
 from mcpgate.toolset import Entry, LiveToolset, Toolset
 from mcpgate.values import Decision, Fate, Finding, Json, Outcome, Reply, Request
 
@@ -175,14 +176,23 @@ class Gateway:
         request = dataclasses.replace(request, timeout=left, before=call.before, now=call.now)
         return Plan(entry, call, decision, request, hash_of(call.arguments))
 
+    def count(self, plan: Plan) -> Plan:
+        """A plan that was held against the ledger, where nothing is entered; raises `DeniedError`."""
+        if not plan.entry.counts:
+            return plan
+        with self._store.transaction() as transaction:
+            spent = spending(plan.entry, self._clock(), "", plan.args_hash, _moved(plan.call), "", None)
+            return _counted(plan, transaction, spent)
+
     def plan(self, entry: Entry, arguments: dict[str, Json]) -> Plan:
-        """Steps 1 to 5 without the lookup, so that nothing is sent at all; raises as they do."""
+        """Steps 1 to 5 without the lookup, and what was spent: nothing is sent, nothing entered; raises as
+        they do."""
         call = self.check(entry, arguments)
         if entry.lookup is not None:
             call = dataclasses.replace(
                 call, unknown=f"a dry run asks {request_said(entry.lookup)} only with --sandbox"
             )
-        return self.decide(entry, call)
+        return self.count(self.decide(entry, call))
 
     async def finish(self) -> None:
         """Wait for the calls that have started, each bounded by its timeout."""
@@ -240,8 +250,7 @@ class Gateway:
                 key = earlier.key if earlier is not None else str(uuid.uuid4())
             spent = spending(entry, now, call_id, plan.args_hash, _moved(plan.call), key, earlier)
             if entry.counts:
-                decision = decide(entry.bound, plan.call, lambda tally: transaction.spent(tally, spent))
-                plan = dataclasses.replace(plan, decision=_allowed(decision))
+                plan = _counted(plan, transaction, spent)
             transaction.reserve(spent)
             started = Started(call_id, key, repeated=earlier is not None, reserved=True)
             row = self._row(plan, started, now)
@@ -347,6 +356,15 @@ def _note_key(outcome: Outcome, started: Started, reply: Reply) -> Outcome:
             f"idempotency key ({started.key}), so that it cannot act twice."
         )
     return dataclasses.replace(outcome, note=" ".join(notes))
+
+
+def _counted(plan: Plan, transaction: Transaction, spent: Spending) -> Plan:
+    """A plan that was held against the ledger; raises `DeniedError`."""
+    entry, call = plan.entry, plan.call
+    # asked before the rules: what a rule raises denies by that rule, and a store that fails is no rule
+    found = {tally: transaction.spent(tally, spent) for tally in tallies(entry.bound, call)}
+    decision = decide(entry.bound, call, found.__getitem__)
+    return dataclasses.replace(plan, decision=_allowed(decision))
 
 
 def _allowed(decision: Decision) -> Decision:

@@ -60,7 +60,7 @@ def dry_run(
 
 async def _looked_up(gateway: Gateway, entry: Entry, arguments: dict[str, Json]) -> Plan:
     call, _ = await gateway.look_up(entry, gateway.check(entry, arguments))
-    return gateway.decide(entry, call)
+    return gateway.count(gateway.decide(entry, call))
 
 
 def request_text(request: Request, account: Account) -> str:

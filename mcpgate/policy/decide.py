@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from mcpgate.policy.binding import Bound
-from mcpgate.policy.call import Call
-from mcpgate.policy.rule import Spent, evaluate
-from mcpgate.values import Decision, Finding, Json
+from mcpgate.policy.call import Call, UndecidableError
+from mcpgate.policy.rule import Spent, evaluate, tally_of
+from mcpgate.values import Decision, Finding, Json, Tally
 
 _LONGEST_FACT: Final = 400
 
@@ -37,6 +37,18 @@ def _allows(finding: Finding) -> bool:
 def counts(bound: Bound) -> bool:
     """Whether a rule counts over the ledger."""
     return any(not isinstance(step, Finding) and step.template.seconds is not None for step in bound)
+
+
+def tallies(bound: Bound, call: Call) -> set[Tally]:
+    """What the rules that count ask of the ledger; one that cannot tell will deny by itself."""
+    found: set[Tally] = set()
+    for step in bound:
+        try:
+            tally = None if isinstance(step, Finding) else tally_of(step, call)
+        except UndecidableError:
+            continue
+        found |= {tally} if tally is not None else set()
+    return found
 
 
 def asks_lookup(bound: Bound, call: Call) -> bool:

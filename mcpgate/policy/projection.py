@@ -14,6 +14,7 @@ from mcpgate.policy.binding import Bound
 from mcpgate.policy.fields import Keys, choices, keys_inside
 from mcpgate.policy.reading import BEFORE
 from mcpgate.policy.rule import BoundRule
+from mcpgate.policy.templates.memory import window_of
 from mcpgate.policy.templates.shown import at_most, describe, only
 from mcpgate.values import Json, Money, Tool
 
@@ -66,7 +67,7 @@ def _texts(schema: Any) -> Iterator[dict[str, Any]]:
 def _project_money(money: Money, limits: Mapping[str, Json], schema: dict[str, Json]) -> None:
     """The largest of the limits, the currencies that have one, and a line with them all."""
     limits, per = {name: limit for name, limit in limits.items() if name != "per"}, limits.get("per")
-    together = f" in all in any {per}" if per else ""
+    together = f" in all in any {window_of({'per': per})}" if per else ""
     line = "At most " + ", ".join(f"{limit} {name}" for name, limit in limits.items()) + f"{together}."
     for subschema in _money_places(money.amount, schema):
         at_most("maximum", "max")({"max": max(limits.values())}, subschema)

@@ -11,6 +11,7 @@ from mcpgate.policy.call import Call, Config, Miss, UndecidableError
 from mcpgate.policy.fields import Keys, subschemas
 from mcpgate.policy.reading import Reading, read, readings
 from mcpgate.policy.templates import TEMPLATES
+from mcpgate.policy.templates.memory import window_of
 from mcpgate.policy.templates.money import amount_of, asks_before
 from mcpgate.policy.templates.template import LooksAt, Template
 from mcpgate.policy.texts import texts
@@ -68,8 +69,11 @@ def bind_rule(layer: LayerName, rule: Rule, tool: Tool) -> BoundRule:
     configs = tuple({**rule.config, "field": reading.field} for reading in found)
     fields = ", ".join(reading.field for reading in found)
     source = f"{rule.policy} ({rule.origin})"
-    passing = Finding(layer, rule.template, "allow", f"{fields or 'the call'} passes", source, fields)
     template = TEMPLATES[rule.template]
+    what = fields or "the call"
+    if template.seconds is not None:
+        what = f"with all of the last {window_of(rule.config)}, {what}"
+    passing = Finding(layer, rule.template, "allow", f"{what} passes", source, fields)
     one = template.looks_at in ("values", "field", "fields") and len(found) == 1 and not lacking
     straight = found[0].straight if one else ()
     return BoundRule(layer, rule, template, found, lacking, configs, passing, straight)

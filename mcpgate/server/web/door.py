@@ -60,7 +60,7 @@ class Limits:
     arrival: float = 10.0
     idle: int = 5
     stalled: float = 30.0
-    at_once: int = 100
+    at_once: int = 200
     listening: int = 100
     connections: int = 1000
     stopping: int = 120
