@@ -104,7 +104,7 @@ class Gateway:
         self._store = store
         self._scrubber = scrubber
         self._clock = clock
-        self._started: set[asyncio.Task[Outcome]] = set()
+        self._started: dict[asyncio.Task[Outcome], str] = {}
 
     @property
     def toolset(self) -> Toolset:
@@ -141,8 +141,8 @@ class Gateway:
             said = f"mcpgate itself failed ({type(error).__name__}), so nothing was sent."
             return self._clean(self._refuse(entry, RefusedError(said), call))
         task = asyncio.ensure_future(self._perform(plan, started))
-        self._started.add(task)
-        task.add_done_callback(self._started.discard)
+        self._started[task] = started.call
+        task.add_done_callback(self._started.pop)
         return self._clean(await asyncio.shield(task))
 
     def check(self, entry: Entry, arguments: dict[str, Json]) -> Call:
@@ -246,7 +246,9 @@ class Gateway:
             now, key, earlier = self._clock(), "", None
             if entry.acts and plan.request.key_header:
                 since = now - _REUSE_SECONDS
-                earlier = transaction.take_over(entry.app.name, entry.tool.name, plan.args_hash, since)
+                earlier = transaction.take_over(
+                    entry.app.name, entry.tool.name, plan.args_hash, since, self._started.values()
+                )
                 key = earlier.key if earlier is not None else str(uuid.uuid4())
             spent = spending(entry, now, call_id, plan.args_hash, _moved(plan.call), key, earlier)
             if entry.counts:

@@ -10,7 +10,7 @@ import asyncio
 import base64
 import dataclasses
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -136,9 +136,11 @@ class Noted:
         self._recorder.note("version")
         return self._recorder.configured
 
-    def take_over(self, app: str, tool: str, args_hash: str, since: float) -> Earlier | None:
+    def take_over(
+        self, app: str, tool: str, args_hash: str, since: float, under_way: Collection[str]
+    ) -> Earlier | None:
         self._recorder.note("take over")
-        return self._inner.take_over(app, tool, args_hash, since)
+        return self._inner.take_over(app, tool, args_hash, since, under_way)
 
     def spent(self, tally: Tally, entry: Entry) -> int:
         self._recorder.note("count")

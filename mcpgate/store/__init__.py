@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -17,10 +18,14 @@ class Transaction(Protocol):
         """The version of the configuration: another number means that something was changed."""
         ...
 
-    def take_over(self, app: str, tool: str, args_hash: str, since: float) -> Earlier | None:
+    def take_over(
+        self, app: str, tool: str, args_hash: str, since: float, under_way: Collection[str]
+    ) -> Earlier | None:
         """The same call, under a key first used since then, that may have acted; None where there is none.
 
-        Its entries are *replaced* from here on: the call that is made again stands for it.
+        That is one whose outcome is unknown, or that is reserved and not among those `under_way` here: who
+        made it may have died. What went under its key is *replaced* from here on: the call made again stands
+        for it.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any, Final
@@ -41,8 +41,6 @@ _OPEN: Final = (
         _C.tool == bindparam("tool"),
         _HASHES,
         _C.state.in_([literal("unknown"), literal("reserved")]),
-        # what this process has reserved is under way; another one may have died over it
-        or_(_C.state == "unknown", _C.instance != bindparam("instance")),
         _C.key != "",
         _C.key_at >= bindparam("since"),
     )
@@ -58,17 +56,23 @@ _SETTLE: Final = (
 class Counting:
     """What a transaction asks of the ledger and enters in it; the transaction is the caller's."""
 
-    def __init__(self, instance: str, dialect: Dialect) -> None:
-        self._instance = instance
+    def __init__(self, dialect: Dialect) -> None:
         self._open = Statement(_OPEN, dialect)
         self._insert = Statement(insert(LEDGER), dialect)
         self._settle = Statement(_SETTLE, dialect)
         self._sum = lru_cache(maxsize=_TALLIES)(lambda tally: Statement(_sum(tally), dialect))
 
     def take_over(
-        self, connection: Any, key: ActivityKey | None, app: str, tool: str, args_hash: str, since: float
+        self,
+        connection: Any,
+        key: ActivityKey | None,
+        app: str,
+        tool: str,
+        args_hash: str,
+        since: float,
+        under_way: Collection[str],
     ) -> Earlier | None:
-        """The same call that may have acted; its entries are *replaced* from here on."""
+        """The same call that may have acted; the entries under its key are *replaced* from here on."""
         found = self._open.rows(
             connection,
             app=app,
@@ -76,11 +80,16 @@ class Counting:
             hash=hidden(key, args_hash),
             plain=args_hash,
             since=since,
-            instance=self._instance,
         )
-        for call, _, _ in found:
-            self.settle(connection, call, "replaced", ("unknown", "reserved"))
-        return Earlier(found[0][1], found[0][2]) if found else None
+        left = [(call, Earlier(key, key_at)) for call, key, key_at in found if call not in under_way]
+        if not left:
+            return None
+        earlier = left[0][1]
+        for call, each in left:
+            # what went under another key may have acted as well
+            if each.key == earlier.key:
+                self.settle(connection, call, "replaced", ("unknown", "reserved"))
+        return earlier
 
     def spent(self, connection: Any, key: ActivityKey | None, tally: Tally, entry: Entry) -> int:
         """What calls that a tally takes in have spent, without an entry itself."""
@@ -104,7 +113,6 @@ class Counting:
             # a blank on either side of each, so that one is found in the middle of others
             effects=f" {' '.join(entry.effects)} ",
             args_hash=hidden(key, entry.args_hash),
-            instance=self._instance,
         )
 
     def settle(self, connection: Any, call: str, state: State, before: Sequence[State]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -51,21 +51,27 @@ class MemoryTransaction:
         """Nothing changes in a configuration that nobody can reach."""
         return self._store.version()
 
-    def take_over(self, app: str, tool: str, args_hash: str, since: float) -> Earlier | None:
-        """The same call that may have acted; its entries are *replaced* from here on."""
-        same = (app, tool, args_hash)
+    def take_over(
+        self, app: str, tool: str, args_hash: str, since: float, under_way: Collection[str]
+    ) -> Earlier | None:
+        """The same call that may have acted; the entries under its key are *replaced* from here on."""
         found = [
             entry
             for entry in self._store.entries.values()
-            if (entry.app, entry.tool, entry.args_hash) == same
-            and entry.state == "unknown"
+            if (entry.app, entry.tool, entry.args_hash) == (app, tool, args_hash)
+            and entry.state in ("unknown", "reserved")
             and entry.key
             and entry.key_at >= since
+            and entry.call not in under_way
         ]
+        first = min(found, key=lambda entry: entry.key_at, default=None)
+        if first is None:
+            return None
         for entry in found:
-            self._replaced.add(entry.call)
-            self.steps.append(partial(self._settle, entry.call, "replaced", ("unknown",)))
-        return Earlier(found[0].key, found[0].key_at) if found else None
+            if entry.key == first.key:
+                self._replaced.add(entry.call)
+                self.steps.append(partial(self._settle, entry.call, "replaced", ("unknown", "reserved")))
+        return Earlier(first.key, first.key_at)
 
     def spent(self, tally: Tally, entry: Entry) -> int:
         """What calls that a tally takes in have spent, by the entries there are."""

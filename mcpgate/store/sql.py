@@ -192,9 +192,8 @@ class SQLStore:
     @cached_property
     def _statements(self) -> Statements:
         # the processes that share a file wait for each other anyway, those of a server need not
-        instance = str(uuid.uuid4())
-        stream = _MAIN if self._database.is_file else instance
-        return Statements(instance, stream, self._database.dialect)
+        stream = _MAIN if self._database.is_file else str(uuid.uuid4())
+        return Statements(stream, self._database.dialect)
 
     def _activity_key(self) -> ActivityKey | None:
         if self._key is None and time.monotonic() >= self._ask_after:

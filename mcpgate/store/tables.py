@@ -124,7 +124,6 @@ LEDGER: Final = Table(
     Column("key", Text, nullable=False),
     Column("key_at", Double, nullable=False),
     Column("state", Text, nullable=False),
-    Column("instance", Text, nullable=False),
     Index("ledger_by_app", "app", "at", *_COUNTED),
     Index("ledger_by_time", "at", *_COUNTED),
     Index("ledger_by_call", "app", "tool", "args_hash", "state", "at"),

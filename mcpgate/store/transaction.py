@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Dialect
@@ -20,8 +20,8 @@ from mcpgate.values import Tally
 class Statements:
     """What a process asks of a database all the time; `stream` is the chain that it writes to."""
 
-    def __init__(self, instance: str, stream: str, dialect: Dialect) -> None:
-        self.counting = Counting(instance, dialect)
+    def __init__(self, stream: str, dialect: Dialect) -> None:
+        self.counting = Counting(dialect)
         self.chain = Chain(stream, dialect)
         self._version = Statement(VERSION, dialect)
 
@@ -43,9 +43,13 @@ class SQLTransaction:
         """The version of the configuration, as it stays until the end."""
         return self._statements.version(self.connection)
 
-    def take_over(self, app: str, tool: str, args_hash: str, since: float) -> Earlier | None:
+    def take_over(
+        self, app: str, tool: str, args_hash: str, since: float, under_way: Collection[str]
+    ) -> Earlier | None:
         """The same call that may have acted; its entries are *replaced* from here on."""
-        return self._statements.counting.take_over(self.connection, self.key, app, tool, args_hash, since)
+        return self._statements.counting.take_over(
+            self.connection, self.key, app, tool, args_hash, since, under_way
+        )
 
     def spent(self, tally: Tally, entry: Entry) -> int:
         """What calls that a tally takes in have spent, by the entries there are."""

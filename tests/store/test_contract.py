@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
 
@@ -99,10 +99,15 @@ def spent(store: Store, tally: Tally = COUNT, asking: Entry = BASE) -> int:
 
 
 def earlier(
-    store: Store, now: float = NOW, app: str = "a", tool: str = "shop_pay", args: str = "h"
+    store: Store,
+    now: float = NOW,
+    app: str = "a",
+    tool: str = "shop_pay",
+    args: str = "h",
+    under_way: Collection[str] = (),
 ) -> Earlier | None:
     with store.transaction() as transaction:
-        return transaction.take_over(app, tool, args, now - DAY)
+        return transaction.take_over(app, tool, args, now - DAY, under_way)
 
 
 # --- transactions ----------------------------------------------------------------------------------------
@@ -114,7 +119,7 @@ def test_an_exception_undoes_a_transaction(opened: tuple[Store, Read]) -> None:
 
     def broken() -> None:
         with store.transaction() as transaction:
-            assert transaction.take_over("a", "shop_pay", "h", NOW - DAY)
+            assert transaction.take_over("a", "shop_pay", "h", NOW - DAY, ())
             transaction.reserve(entry("c2"))
             transaction.write(BASE_ROW)
             raise KeyboardInterrupt
@@ -207,7 +212,8 @@ def test_reserving_and_settling_in_one_transaction_loses_nothing(store: Store) -
     ("entries", "found"),
     [
         ([], None),
-        ([entry()], None),
+        # whoever made it may have died
+        ([entry()], Earlier("k0", NOW)),
         ([entry(state="settled")], None),
         ([entry(state="released")], None),
         ([entry(state="unknown", key="")], None),
@@ -238,16 +244,26 @@ def test_a_key_belongs_to_one_app_tool_and_arguments(other: dict[str, str], stor
     assert earlier(store)
 
 
+def test_what_went_under_another_key_may_have_acted_as_well(store: Store) -> None:
+    made = [entry("c1", state="unknown", key="k1"), entry("c2", state="unknown", key="k2", key_at=NOW + 1)]
+    reserve(store, *made, entry("c3", key="k1"))
+    assert earlier(store, under_way=("c3",)) == Earlier("k1", NOW)
+    assert spent(store) == 2
+    assert earlier(store, under_way=("c3",)) == Earlier("k2", NOW + 1)
+    assert spent(store) == 1
+    assert earlier(store, under_way=("c3",)) is None
+
+
 def test_what_is_made_again_counts_once(store: Store) -> None:
     reserve(store, entry("c1", state="unknown"))
     with store.transaction() as transaction:
         assert transaction.spent(COUNT, entry("c2")) == 1
-        assert transaction.take_over("a", "shop_pay", "h", NOW - DAY) == Earlier("k0", NOW)
+        assert transaction.take_over("a", "shop_pay", "h", NOW - DAY, ()) == Earlier("k0", NOW)
         assert transaction.spent(COUNT, entry("c2")) == 0
         transaction.reserve(entry("c2"))
     assert spent(store) == 1
     # it is taken over once, and what is replaced stays so
-    assert earlier(store) is None
+    assert earlier(store, under_way=("c2",)) is None
     settle(store, "c1", "settled")
     assert spent(store) == 1
     settle(store, "c2", "unknown")

@@ -178,10 +178,10 @@ def test_a_call_of_a_process_that_is_gone_may_have_acted(rig: Rig) -> None:
     gone, store = rig.store(), rig.store()
     with gone.transaction() as transaction:
         transaction.reserve(entry("c1"))
-        # its own calls are under way
-        assert transaction.take_over("a", "shop_pay", "h", NOW - DAY) is None
+        # what is under way here is no other call
+        assert transaction.take_over("a", "shop_pay", "h", NOW - DAY, ("c1",)) is None
     with store.transaction() as transaction:
-        assert transaction.take_over("a", "shop_pay", "h", NOW - DAY) == Earlier("k0", NOW)
+        assert transaction.take_over("a", "shop_pay", "h", NOW - DAY, ()) == Earlier("k0", NOW)
         transaction.reserve(entry("c2"))
     with gone.transaction() as transaction:
         transaction.settle("c1", "settled")
@@ -477,7 +477,7 @@ def test_a_call_from_before_there_was_a_key_is_known_after(rig: Rig) -> None:
         transaction.reserve(entry("c1", state="unknown"))
     with rig.store().transaction() as transaction:
         assert transaction.spent(Tally(DAY, (Selector("*"),), identical=True), entry("c2")) == 1
-        assert transaction.take_over("a", "shop_pay", "h", NOW - DAY) == Earlier("k0", NOW)
+        assert transaction.take_over("a", "shop_pay", "h", NOW - DAY, ()) == Earlier("k0", NOW)
 
 
 def test_the_key_shows_itself_nowhere() -> None:
@@ -701,7 +701,7 @@ def test_every_statement_of_a_call_goes_by_an_index(rig: Rig) -> None:
     with store.transaction() as transaction:
         transaction.connection.set_trace_callback(said.append)
         transaction.version()
-        transaction.take_over("a", "shop_pay", "h", NOW)
+        transaction.take_over("a", "shop_pay", "h", NOW, ())
         for everyone in (True, False):
             for identical in (True, False):
                 for currency in ("", "usd"):
@@ -728,7 +728,7 @@ def test_many_calls_that_are_alike_do_not_slow_the_next(rig: Rig) -> None:
         with store.transaction() as transaction:
             seen: list[int] = []
             transaction.connection.set_progress_handler(partial(seen.append, 1), 1)
-            transaction.take_over("a", "shop_pay", "h", NOW - DAY)
+            transaction.take_over("a", "shop_pay", "h", NOW - DAY, ())
             transaction.connection.set_progress_handler(None, 0)
         steps.append(len(seen))
     assert steps[1] < steps[0] + 50
