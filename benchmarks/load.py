@@ -1,9 +1,9 @@
-"""`mcpgate serve` at full speed: a hundred clients, reads and writes under a budget, both eras of the protocol.
+"""`mcpgate serve` at full speed: a hundred clients, reads, and writes under a budget, in both eras.
 
-`python benchmarks/load.py [SECONDS] [--clients N] [--profile] [--app-keys N]`: each scenario is a server of its
-own with a vault, a keyed log and an API on loopback. Memory is the server's resident set after a quarter, half
-and all of the time; it grows when what is kept does. With --profile the server runs under cProfile, which
-slows it, and its dearest functions are shown.
+`python benchmarks/load.py [SECONDS] [--clients N] [--app-keys N] [--only WORD] [--profile]`: each scenario is
+a server of its own with a vault, a keyed log and an API on loopback. CPU is the server's, of one call; memory
+is its resident set after a quarter, half and all of the time. With --profile the server runs under cProfile,
+which slows it, and its dearest functions are shown.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ SCENARIOS = (
 
 @dataclass
 class Figures:
-    """What a scenario came to: seconds of each call, what went wrong, and memory in MiB by share of the time."""
+    """What a scenario came to: seconds of each call, what went wrong, MiB by share of the time."""
 
     latencies: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
@@ -126,7 +126,9 @@ class Figures:
         memory = " | ".join(f"{each:.1f}" for each in self.memory.values())
         rate = len(took) / self.seconds
         each = f"{self.worked / len(took) * 1000:.1f}"
-        return f"| {name} | {rate:.0f} | {middle:.0f} | {most:.0f} | {each} | {self.errors.total()} | {memory} |"
+        return (
+            f"| {name} | {rate:.0f} | {middle:.0f} | {most:.0f} | {each} | {self.errors.total()} | {memory} |"
+        )
 
 
 @dataclass(frozen=True)
@@ -305,7 +307,7 @@ def main() -> None:
         errors += figures.errors
         print(rows[-1], file=sys.stderr, flush=True)
     print(f"{given.clients} clients, {given.seconds:g} s each\n")
-    print("| scenario | calls/s | p50, ms | p99, ms | CPU of a call, ms | errors | MiB at 25 % | at 50 % | at 100 % |")
+    print("| scenario | calls/s | p50, ms | p99, ms | CPU, ms | errors | MiB, 25 % | 50 % | 100 % |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     print("\n".join(rows))
     for text, count in errors.most_common(10):

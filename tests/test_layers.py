@@ -46,7 +46,7 @@ EDGES: dict[str, str] = {
     "discovery": "errors spec toolset values",
     "lookup": "engine errors places policy toolset values",
     "records": "activity apps errors ledger toolset values",
-    "gateway": "activity arguments discovery engine errors lookup policy records secrets store toolset values",
+    "gateway": "activity arguments discovery engine errors ledger lookup policy records secrets store toolset values",
     "server": "activity errors values",
     "cli": "__init__ activity apps attack catalog clients engine errors gateway json_schema ledger money paths"
     " places policy sandbox saved secrets selectors server spec store toolset values vault",
@@ -58,7 +58,7 @@ STATE = {"activity", "ledger", "store"}
 PURE = """
 policy spec attack values selectors places discovery records errors money json_schema secrets arguments apps toolset ledger activity sandbox.api
 sandbox.collection sandbox.matching sandbox.nesting sandbox.pages sandbox.replies engine.request
-engine.response engine.encoding vault.binding vault.ceiling vault.kinds
+engine.response engine.encoding engine.remote_messages vault.binding vault.ceiling vault.kinds
 engine.pages engine.projection engine.hygiene engine.masking server.messages
 """
 IO = """
@@ -155,6 +155,9 @@ def test_who_may_import_it(imported: str, importers: set[str]) -> None:
         ("typer", {"cli"}),
         ("rich", {"cli"}),
         ("mcp", {"cli", "server"}),
+        ("starlette", {"server"}),
+        ("uvicorn", {"cli", "server", "sandbox"}),
+        ("prometheus_client", {"server"}),
         ("re2", {"json_schema", "secrets"}),
         ("sqlalchemy", {"store", "vault"}),
         ("cryptography", {"store", "vault"}),

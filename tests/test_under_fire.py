@@ -1,7 +1,7 @@
-"""One budget, many processes, an API that fails in every way, and kill -9: what the ledger and the log say holds.
+"""One budget, many processes, an API that fails in every way, and kill -9: what the ledger says is so.
 
-`MCPGATE_FIRE_ROUNDS` is how many rounds, 2 where it is not set; three hundred take about a quarter of an hour.
-With `MCPGATE_FIRE_FULL` the second test makes its thousand calls ten times.
+`MCPGATE_FIRE_ROUNDS` is how many rounds there are, 2 where it is not set; with `MCPGATE_FIRE_FULL` the second
+test makes its thousand calls ten times. `benchmarks/under_fire.py` does the same with figures.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import os
-import sqlite3
 from collections import Counter, defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -94,9 +94,6 @@ class Everything:
         self.started = {row.call: row for row in self.rows if row.kind == "started"}
         self.finished = {row.call: row for row in self.rows if row.kind == "finished"}
         self.told = told
-        with sqlite3.connect(site.database) as connection:
-            self.instance = dict(connection.execute("SELECT call, instance FROM ledger").fetchall())
-        connection.close()
 
     def check(self) -> None:
         assert not self.till.faults, self.till.faults
@@ -150,19 +147,22 @@ class Everything:
             order = order_of(self.started[call])
             assert call in self.finished or order in untold, f"{order}: {entry.state}, and it was told"
             assert call not in self.finished or entry.state != "reserved", entry
-            sure = "reserved" if call not in self.finished else None
-            assert sure is None or entry.state in ("reserved", "replaced"), entry
+            assert call in self.finished or entry.state in ("reserved", "replaced"), entry
             self.check_given_back(entry, order)
 
     def check_given_back(self, entry: Entry, order: str) -> None:
-        """What was refused or never sent counts no more, but where an earlier one under its key may have acted."""
+        """What was refused or never sent counts no more, unless an earlier one under its key may have."""
         if entry.call not in self.finished:
             return
         outcome = self.finished[entry.call].outcome
         earlier = [
             each for each in self.entries.values() if each.key == entry.key and each.state == "replaced"
         ]
-        expected = {"succeeded": "settled", "failed": "unknown" if earlier else "released", "unknown": "unknown"}
+        expected = {
+            "succeeded": "settled",
+            "failed": "unknown" if earlier else "released",
+            "unknown": "unknown",
+        }
         assert entry.state in ("replaced", expected[outcome]), (entry, outcome)
         answers = set(self.till.answers.get(entry.key, ()))
         in_time = self.finished[entry.call].ms < self.timeout * 900
@@ -178,7 +178,7 @@ class Everything:
         for order, rows in by_order.items():
             if order.startswith("common"):
                 continue  # it was made by several at once
-            for before, after in zip(rows, rows[1:], strict=False):
+            for before, after in pairwise(rows):
                 finished = self.finished.get(before.call)
                 same = before.key == after.key
                 may_have_acted = finished is None or finished.outcome == "unknown"
@@ -189,8 +189,8 @@ class Everything:
 
     def figures(self) -> Counter[str]:
         """What happened, for people."""
-        told = Counter(f"told {fate}" for each in self.told for _, fate, _ in each.ended)
-        states = Counter(entry.state for entry in self.entries.values())
+        told: Counter[str] = Counter(f"told {fate}" for each in self.told for _, fate, _ in each.ended)
+        states: Counter[str] = Counter(entry.state for entry in self.entries.values())
         untold = sum(len(each.untold) for each in self.told)
         left = states.pop("reserved", 0)
         keys = Counter(row.key for row in self.started.values())

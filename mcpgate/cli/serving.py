@@ -79,6 +79,7 @@ class Served:
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()
+        self.store.close()
 
 
 def build_gateway(options: Options, toolset: Toolset) -> Gateway:

@@ -38,7 +38,7 @@ _CONNECT_SECONDS: Final = 10.0
 _LARGE: Final = 256 * 1024
 # what cannot be mended by trying again
 _USELESS: Final = (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
-_UNSENT: Final = (
+UNSENT: Final = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
     httpx2.PoolTimeout,
@@ -76,7 +76,7 @@ class Client:
         except (CredentialError, *_STOPS) as error:
             fault = _bare(error)
         except BaseException as error:  # noqa: BLE001  what it says may hold the secret
-            return _failed(request, error, _Attempt(sent=True))
+            return _failed(request, error, Attempt(sent=True))
         raise fault
 
     async def _send(self, request: Request, account: Account) -> Reply:
@@ -85,7 +85,7 @@ class Client:
         unknown = False
         for attempt in range(1, TRIES + 1):
             # a transport that was handed in may not tell what it does: unknown counts as sent
-            attempted = _Attempt(sent=self._transport is not None)
+            attempted = Attempt(sent=self._transport is not None)
             reply, wait = await self._try(request, account, secret, deadline, attempted)
             unknown = unknown or reply.fate == "unknown"
             if wait is None or attempt == TRIES or (attempted.sent and not _may_repeat(request)):
@@ -123,7 +123,7 @@ class Client:
             raise CredentialError(f"The credential could not be opened ({type(error).__name__}).") from None
 
     async def _try(
-        self, request: Request, account: Account, secret: Secret | None, deadline: float, attempted: _Attempt
+        self, request: Request, account: Account, secret: Secret | None, deadline: float, attempted: Attempt
     ) -> tuple[Reply, float | None]:
         """One attempt: its reply, and the seconds to wait before another one, None for never."""
         try:
@@ -134,18 +134,18 @@ class Client:
             return _broken(request, f"{what} within {request.timeout:g} s", attempted), None
         except (httpx2.TransportError, httpx2.InvalidURL, UnicodeError) as error:
             # a host name that DNS cannot carry is a UnicodeError
-            attempted.sent = attempted.sent and not isinstance(error, _UNSENT)
+            attempted.sent = attempted.sent and not isinstance(error, UNSENT)
             to = account.origin
             what = f"the connection to {to} broke" if attempted.sent else f"no connection to {to}"
             again = None if isinstance(error, _USELESS) else 0.0
-            return _broken(request, f"{what} ({_why(error)})", attempted), again
+            return _broken(request, f"{what} ({why(error)})", attempted), again
         except _STOPS:
             raise
         except BaseException as error:  # noqa: BLE001  what it says may hold the secret
             return _failed(request, error, attempted), None
 
     async def _exchange(
-        self, request: Request, account: Account, secret: Secret | None, attempted: _Attempt
+        self, request: Request, account: Account, secret: Secret | None, attempted: Attempt
     ) -> tuple[Reply, float | None]:
         url, headers = authorize(request, account, secret)
         if request.key:
@@ -189,11 +189,11 @@ class Client:
     def _transport_to(self, origin: str) -> httpx2.AsyncBaseTransport:
         if self._transport is not None:
             return self._transport
-        proxy = _proxy_for(origin)
+        proxy = proxy_for(origin)
         if proxy not in self._proxied:
             try:
                 self._proxied[proxy] = httpx2.AsyncHTTPTransport(proxy=proxy or None)
-                _keep_logs_in()
+                keep_logs_in()
             except (ValueError, OSError, ImportError, httpx2.InvalidURL) as error:
                 what = f"the proxy or the certificates that the environment names: {type(error).__name__}"
                 raise httpx2.UnsupportedProtocol(what) from None
@@ -204,7 +204,7 @@ class Client:
         return longest * random.uniform(0.5, 1.0)  # noqa: S311  jitter
 
 
-def _keep_logs_in() -> None:
+def keep_logs_in() -> None:
     """Nothing of the library's loggers is passed on, whoever turns them up: they write URLs and headers.
 
     They are there once it has made a transport.
@@ -218,7 +218,7 @@ def _nothing(record: logging.LogRecord) -> bool:
     return False
 
 
-class _Attempt:
+class Attempt:
     """How far one attempt got: whether the API may have seen it, and the status it answered."""
 
     def __init__(self, sent: bool) -> None:
@@ -256,18 +256,18 @@ def _may_repeat(request: Request) -> bool:
     return request.repeatable == "always" and (request.tool.category == "read" or bool(request.key))
 
 
-def _broken(request: Request, problem: str, attempted: _Attempt) -> Reply:
+def _broken(request: Request, problem: str, attempted: Attempt) -> Reply:
     """No whole reply came; a status of 3xx or 4xx that did come says that nothing was done."""
     refused = attempted.status is not None and 300 <= attempted.status < 500
     fate: Fate = "unknown" if attempted.sent and not refused else "failed"
     return Reply(request, fate, attempted.status, {}, None, problem)
 
 
-def _failed(request: Request, error: BaseException, attempted: _Attempt) -> Reply:
+def _failed(request: Request, error: BaseException, attempted: Attempt) -> Reply:
     return _broken(request, f"mcpgate itself failed while sending ({type(error).__name__})", attempted)
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
     # a protocol error quotes the header at fault
     said = "" if isinstance(error, httpx2.LocalProtocolError) else str(error)
     return said or type(error).__name__
@@ -277,10 +277,10 @@ def _wait(account: Account, status: int, headers: dict[str, str], *, broke: bool
     """Seconds to wait before trying again, None where the reply is not one to try again."""
     said = headers.get(account.connector.retry.lower(), "").lower() if account.connector.retry else ""
     again = broke or status in _RETRIED or (said == "true" and status >= 400)
-    return _retry_after(headers.get("retry-after", "")) if again and said != "false" else None
+    return retry_after(headers.get("retry-after", "")) if again and said != "false" else None
 
 
-def _retry_after(text: str) -> float:
+def retry_after(text: str) -> float:
     """The seconds of a Retry-After header, a number or a date (RFC 9110, section 10.2.3)."""
     try:
         return max(0.0, float(text)) if float(text) < float("inf") else 0.0
@@ -292,7 +292,7 @@ def _retry_after(text: str) -> float:
         return 0.0
 
 
-def _proxy_for(origin: str) -> str:
+def proxy_for(origin: str) -> str:
     """The proxy that the environment names for an origin, or nothing; this machine is never proxied."""
     scheme, _, host = origin.partition("://")
     if scheme != "https" or is_loopback(urlsplit(origin).hostname or "") or proxy_bypass(host):

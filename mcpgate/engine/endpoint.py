@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from mcpgate.engine.body import MAX_REPLY_BYTES, receive
-from mcpgate.engine.client import _UNSENT, _Attempt, _keep_logs_in, _proxy_for, _retry_after, _why
+from mcpgate.engine.client import UNSENT, Attempt, keep_logs_in, proxy_for, retry_after, why
 from mcpgate.engine.remote_messages import Message, Reader, RemoteError
 from mcpgate.errors import CredentialError, UsageError
 from mcpgate.secrets import Scrubber, Secret
@@ -80,7 +80,7 @@ class Endpoint:
         self, request: Message, headers: Mapping[str, str], seconds: float
     ) -> tuple[Message, Mapping[str, str]]:
         """The result of a request, and the headers that came with it; raises `RemoteError`."""
-        attempt = _Attempt(sent=False)
+        attempt = Attempt(sent=False)
         try:
             async with (
                 asyncio.timeout(seconds),
@@ -100,13 +100,13 @@ class Endpoint:
         headers: Mapping[str, str],
         *,
         silence: float | None = None,
-        attempt: _Attempt | None = None,
+        attempt: Attempt | None = None,
     ) -> AsyncGenerator[tuple[Message, httpx2.Response]]:
         """All that is said to a request, its answer last; `silence` is the longest pause between two parts.
 
         Raises `RemoteError`, and `CredentialError` if the key is refused.
         """
-        attempt = attempt or _Attempt(sent=False)
+        attempt = attempt or Attempt(sent=False)
         response: httpx2.Response | None = None
         try:
             response = await self._send("POST", request, headers, silence, attempt)
@@ -119,9 +119,9 @@ class Endpoint:
         except httpx2.SSEError:
             raise self._too_much() from None
         except _FAULTS as error:
-            attempt.sent = attempt.sent and not isinstance(error, _UNSENT)
+            attempt.sent = attempt.sent and not isinstance(error, UNSENT)
             what = "The connection to {} broke" if attempt.sent else "There is no connection to {}"
-            why = self.reader.told(_why(error))
+            why = self.reader.told(why(error))
             raise RemoteError(f"{what.format(self._origin)} ({why}).", fate=_fate(attempt)) from None
         finally:
             await attempt.abandon()
@@ -132,7 +132,7 @@ class Endpoint:
         self, method: str, message: Message | None, headers: Mapping[str, str], seconds: float
     ) -> None:
         """Sends what needs no answer, and does not mind if it is lost."""
-        attempt = _Attempt(sent=False)
+        attempt = Attempt(sent=False)
         try:
             async with asyncio.timeout(seconds):
                 await (await self._send(method, message, headers, None, attempt)).aclose()
@@ -153,7 +153,7 @@ class Endpoint:
         message: Message | None,
         headers: Mapping[str, str],
         silence: float | None,
-        attempt: _Attempt,
+        attempt: Attempt,
     ) -> httpx2.Response:
         try:
             body = None if message is None else json.dumps(message, allow_nan=False).encode()
@@ -186,14 +186,14 @@ class Endpoint:
                 self._ssl = self._ssl or httpx2.create_ssl_context()
                 self._transport = httpx2.AsyncHTTPTransport(
                     verify=self._ssl,
-                    proxy=_proxy_for(self._origin) or None,
+                    proxy=proxy_for(self._origin) or None,
                     limits=httpx2.Limits(keepalive_expiry=_IDLE_SECONDS),
                 )
             except (ValueError, OSError, ImportError, httpx2.InvalidURL) as error:
                 what = "The proxy or the certificates that the environment names cannot be used"
                 hint = "Look at HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR."
                 raise RemoteError(f"{what} ({type(error).__name__}).", hint) from None
-            _keep_logs_in()
+            keep_logs_in()
         return self._transport
 
     async def _events(self, response: httpx2.Response) -> AsyncGenerator[Message]:
@@ -207,7 +207,7 @@ class Endpoint:
         """The answer that is no stream."""
         body, fault = await receive(response)
         if response.status_code != 200:
-            wait = _retry_after(response.headers.get("retry-after", ""))
+            wait = retry_after(response.headers.get("retry-after", ""))
             return self.reader.refuse(response.status_code, response.headers, body, wait)
         if fault:
             raise self.reader.unreadable(f"200, but {fault}")
@@ -220,7 +220,7 @@ class Endpoint:
         return self.reader.unreadable(f"with more than {MAX_REPLY_BYTES // 1024 // 1024} MiB")
 
 
-def _fate(attempt: _Attempt) -> Fate:
+def _fate(attempt: Attempt) -> Fate:
     return "unknown" if attempt.sent else "failed"
 
 

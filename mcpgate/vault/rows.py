@@ -21,6 +21,7 @@ from sqlalchemy import Connection, RowMapping, Table, delete, insert, select
 
 from mcpgate.errors import CredentialError
 from mcpgate.secrets import Secret
+from mcpgate.store.config_version import bump
 from mcpgate.store.tables import CREDENTIAL, MASTER_KEY
 from mcpgate.vault.binding import Binding
 from mcpgate.vault.providers import PLACES, Place
@@ -146,7 +147,7 @@ def read(connection: Connection) -> tuple[Record | None, tuple[Row, ...]]:
 
 
 def write(connection: Connection, master: MasterKey, record: Record, rows: Iterable[Row]) -> Record:
-    """Put these rows in place of all that there are, under a manifest of them."""
+    """Put these rows in place of all that there are, under a manifest of them; servers look at them anew."""
     kept = list(rows)
     record = dataclasses.replace(record, manifest=_manifest(master, record, kept))
     columns = {
@@ -162,6 +163,7 @@ def write(connection: Connection, master: MasterKey, record: Record, rows: Itera
         connection.execute(delete(table))
         if values:
             connection.execute(insert(table), values)
+    bump(connection)
     return record
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import os
 import random
 import threading
 import time
@@ -19,7 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcpgate import catalog
 from mcpgate.activity import Row
@@ -36,6 +35,9 @@ from mcpgate.store.database import Database
 from mcpgate.store.sql import SQLStore
 from mcpgate.toolset import build_toolset
 from mcpgate.values import Account, Request, Source
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext
 
 TOOL: Final = "till_pay"
 CONNECTOR: Final = """
@@ -64,8 +66,8 @@ guardrails:
 """
 # of the call that a lane is making, for its rows say nothing of lanes
 _OUTCOMES: Final[ContextVar[list[str]]] = ContextVar("outcomes")
-# as `fork` is safe from a process that has threads: they are made by one that has none
-_FORKING: Final = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+# every start looks after all that were started, and two threads would read the same end of one
+_ALONE: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -135,9 +137,10 @@ class Process:
 
     def __init__(self, site: Site, work: Work) -> None:
         self.told = Told()
-        self._listening, saying = _FORKING.Pipe(duplex=False)
-        self._process = _FORKING.Process(target=_main, args=(site, work, saying), daemon=True)
-        self._process.start()
+        self._listening, saying = _forking().Pipe(duplex=False)
+        self._process = _forking().Process(target=_main, args=(site, work, saying), daemon=True)
+        with _ALONE:
+            self._process.start()
         saying.close()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
@@ -153,10 +156,11 @@ class Process:
         alive = self._thread.is_alive()
         if alive:
             self._process.kill()
-        self._process.join()
         self._thread.join()
+        with _ALONE:
+            self._process.join()
+            self.code = self._process.exitcode
         self._listening.close()
-        self.code = self._process.exitcode
         assert not alive, "a process did not come to its end"
 
     def _listen(self) -> None:
@@ -174,9 +178,13 @@ class Process:
 @contextmanager
 def ready() -> Iterator[None]:
     """Have the process that makes the others load what they need."""
-    if os.name == "posix":
-        _FORKING.set_forkserver_preload(["tests.standins.fire", "pytest"])  # type: ignore[attr-defined]
+    _forking().set_forkserver_preload(["tests.standins.fire", "pytest"])
     yield
+
+
+def _forking() -> ForkServerContext:
+    """A fork is not safe in a process that has threads: they are forked off one that has none."""
+    return multiprocessing.get_context("forkserver")
 
 
 def _main(site: Site, work: Work, saying: Connection) -> None:

@@ -153,9 +153,8 @@ class Till:
         answer: dict[str, Any] = {"id": f"po_{payment.order}", "amount": payment.amount}
         text = json.dumps(answer).encode() if manner != "garble" else b'{"id": "po_'
         status = _STATUS.get(manner, 200)
-        writer.write(
-            f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n".encode()
-        )
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
+        writer.write(head.encode())
         writer.write(text[:5] if manner == "half" else text)
         await writer.drain()
         return manner != "half"

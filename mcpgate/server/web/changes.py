@@ -50,12 +50,6 @@ class Changes:
         self._listeners: dict[str, _Listeners] = {}
         self._closed = False
 
-    async def publish(self, name: str) -> None:
-        """Tells the clients of an app that its tools have changed."""
-        for listeners in [*self._listeners.values()]:
-            if listeners.name == name:
-                await listeners.bus.publish(ToolsListChanged())
-
     async def listen(
         self,
         admitted: Admitted,

@@ -127,11 +127,6 @@ class _Connection(H11Protocol):
         super().data_received(data)
         self._watch()
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.cycle.more_body:  # of the next request, which came together with this one
-            self._watch()
-
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         for timer in (self._arriving, self._unread, self.timeout_keep_alive_task):
