@@ -46,9 +46,11 @@ EDGES: dict[str, str] = {
     "discovery": "errors spec toolset values",
     "lookup": "engine errors places policy toolset values",
     "records": "activity apps errors ledger toolset values",
-    "gateway": "activity arguments discovery engine errors ledger lookup policy records secrets store toolset values",
+    "gateway": "activity arguments discovery engine errors ledger lookup policy records secrets store toolset"
+    " values",
     "server": "activity errors values",
-    "cli": "__init__ activity apps attack catalog clients engine errors gateway json_schema ledger money paths"
+    "cli": "__init__ activity apps attack catalog clients engine errors gateway json_schema ledger money"
+    " paths"
     " places policy sandbox saved secrets selectors server spec store toolset values vault",
     "__main__": "__init__ cli saved server",
 }
@@ -56,7 +58,8 @@ STATE = {"activity", "ledger", "store"}
 
 # rooms and modules that only compute: no files, no network, no clock, no chance, nothing that runs beside
 PURE = """
-policy spec attack values selectors places discovery records errors money json_schema secrets arguments apps toolset ledger activity sandbox.api
+policy spec attack values selectors places discovery records errors money json_schema secrets arguments apps
+toolset ledger activity sandbox.api
 sandbox.collection sandbox.matching sandbox.nesting sandbox.pages sandbox.replies engine.request
 engine.response engine.encoding engine.remote_messages vault.binding vault.ceiling vault.kinds
 engine.pages engine.projection engine.hygiene engine.masking server.messages

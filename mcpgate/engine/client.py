@@ -138,7 +138,7 @@ class Client:
             to = account.origin
             what = f"the connection to {to} broke" if attempted.sent else f"no connection to {to}"
             again = None if isinstance(error, _USELESS) else 0.0
-            return _broken(request, f"{what} ({why(error)})", attempted), again
+            return _broken(request, f"{what} ({cause_of(error)})", attempted), again
         except _STOPS:
             raise
         except BaseException as error:  # noqa: BLE001  what it says may hold the secret
@@ -232,6 +232,7 @@ class Attempt:
             await self._stream.aclose()
 
     async def trace(self, event: str, info: Any) -> None:
+        """What the HTTP library tells of each step."""
         if event == "connection.connect_tcp.complete":
             self._stream = info["return_value"]
         # the CONNECT of a tunnel goes to the proxy; the API sees nothing of it
@@ -267,7 +268,8 @@ def _failed(request: Request, error: BaseException, attempted: Attempt) -> Reply
     return _broken(request, f"mcpgate itself failed while sending ({type(error).__name__})", attempted)
 
 
-def why(error: Exception) -> str:
+def cause_of(error: Exception) -> str:
+    """What broke, in the HTTP library's words where they quote nothing."""
     # a protocol error quotes the header at fault
     said = "" if isinstance(error, httpx2.LocalProtocolError) else str(error)
     return said or type(error).__name__

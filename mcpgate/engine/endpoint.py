@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from mcpgate.engine.body import MAX_REPLY_BYTES, receive
-from mcpgate.engine.client import UNSENT, Attempt, keep_logs_in, proxy_for, retry_after, why
+from mcpgate.engine.client import UNSENT, Attempt, cause_of, keep_logs_in, proxy_for, retry_after
 from mcpgate.engine.remote_messages import Message, Reader, RemoteError
 from mcpgate.errors import CredentialError, UsageError
 from mcpgate.secrets import Scrubber, Secret
@@ -121,7 +121,7 @@ class Endpoint:
         except _FAULTS as error:
             attempt.sent = attempt.sent and not isinstance(error, UNSENT)
             what = "The connection to {} broke" if attempt.sent else "There is no connection to {}"
-            why = self.reader.told(why(error))
+            why = self.reader.told(cause_of(error))
             raise RemoteError(f"{what.format(self._origin)} ({why}).", fate=_fate(attempt)) from None
         finally:
             await attempt.abandon()
