@@ -21,7 +21,8 @@ class Row:
     """One row of the log; `at` is seconds since the epoch, `ms` milliseconds, `size` bytes of the reply.
 
     `arguments` are the canonical ones, of which `private` names those that hold personal data: a store keeps
-    both sealed or not at all. `says` is what a person did, in a row that is no call's.
+    both sealed or not at all. `says` is what a person did, in a row that is no call's; in the `sandbox`
+    nothing was real.
     """
 
     at: float
@@ -43,5 +44,6 @@ class Row:
     tool_digest: str = ""
     policy_digest: str = ""
     says: str = ""
+    sandbox: bool = False
     arguments: Mapping[str, Json] | None = field(default=None, repr=False)
     private: tuple[str, ...] = field(default=(), repr=False)

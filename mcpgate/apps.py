@@ -47,7 +47,8 @@ class Grant:
 class App:
     """A client of mcpgate: its grants, the tools switched on for it, and its own rules.
 
-    With `discovery` it is also offered the tools that tell what it has; `subject` is the person behind it.
+    With `discovery` it is also offered the tools that tell what it has; in the `sandbox` nothing that it does
+    is real, and it counts apart. `subject` is the person behind it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class App:
     account_rules: tuple[Policy, ...] = ()
     rules: tuple[Policy, ...] = ()
     discovery: bool = False
+    sandbox: bool = False
     subject: str = ""
 
     def layers(self, grant: Grant) -> tuple[Layer, ...]:

@@ -20,7 +20,8 @@ class Entry:
 
     `amount` is in the currency's smallest unit, None where it is not known. `key` is the idempotency key it
     was sent under, `key_at` when that was first used. A *reserved* call is under way, or its process died;
-    *replaced* is one that was made again under the same key, so that the later entry stands for both.
+    *replaced* is one that was made again under the same key, so that the later entry stands for both. A call
+    in the sandbox moves nothing: it counts beside others of the sandbox only.
     """
 
     at: float
@@ -37,6 +38,7 @@ class Entry:
     key_at: float = 0.0
     state: State = "reserved"
     subject: str = ""
+    sandbox: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ def discovery_row(app: App, tool: str, at: float, *, refused: bool) -> Row:
         rule="arguments" if refused else "",
         outcome="" if refused else "succeeded",
         subject=app.subject,
+        sandbox=app.sandbox,
     )
 
 
@@ -119,6 +120,7 @@ def spending(
         key=key,
         key_at=earlier.key_at if earlier is not None else at,
         subject=entry.app.subject,
+        sandbox=entry.app.sandbox,
     )
 
 
@@ -140,6 +142,7 @@ def _of_tool(entry: Entry) -> dict[str, Any]:
     return {
         "app": entry.app.name,
         "subject": entry.app.subject,
+        "sandbox": entry.app.sandbox,
         "grant": entry.grant.connector.name,
         "tool": entry.tool.name,
         "tool_digest": entry.tool.digest,

@@ -345,6 +345,8 @@ def every_command(group: Any) -> Iterator[tuple[str, Any]]:
     """Every command by all its words: `doctor`, `policy lint`."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield name, command
             yield from ((f"{name} {inner}", each) for inner, each in every_command(command))
         else:
             yield name, command

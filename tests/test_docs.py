@@ -34,6 +34,7 @@ from mcpgate.apps import App, Grant, open_account
 from mcpgate.cli.commands import app
 from mcpgate.errors import MCPGateError, SpecError
 from mcpgate.policy.templates import TEMPLATES
+from mcpgate.spec.apps_file import read_apps
 from mcpgate.spec.check import shipped_schema
 from mcpgate.spec.story import read_story
 from mcpgate.spec.yaml_text import load
@@ -71,7 +72,7 @@ class Block:
     @property
     def whole(self) -> bool:
         """Whether a YAML block is a file of its own."""
-        return bool(self.keys & {"connector", "preset", "policy", "demo", "test"})
+        return bool(self.keys & {"connector", "preset", "policy", "demo", "test", "apps"})
 
     @property
     def faulty(self) -> bool:
@@ -214,6 +215,8 @@ def bind(policy: Policy, folder: Path) -> None:
 def read_whole(path: Path, keys: set[str], folder: Path) -> None:
     if keys & {"demo", "test"}:
         read_story(str(path), path.read_bytes())
+    elif "apps" in keys:
+        read_apps(str(path), path.read_bytes())
     elif "connector" in keys or not keys & {"preset", "policy"}:
         catalog.load_connector(str(path))
     else:
@@ -272,6 +275,11 @@ class Run:
     above: tuple[str, ...] = ()
 
 
+CHANGES = re.compile(
+    r"mcpgate (?:(?:init|connect|disconnect|vault|apps|freeze|thaw|policy apply)\b|call\b.* --app\b)"
+)
+
+
 def runs(block: Block) -> Iterator[Run]:
     if block.language == "sh":
         for number, line in enumerate(block.text.splitlines()):
@@ -285,7 +293,7 @@ def runs(block: Block) -> Iterator[Run]:
         if command != "echo $?":
             ended = int(code) if following == "echo $?" else 0
             yield Run(block.page, block.line, command, shown, ended, above)
-        if re.match(r"mcpgate (init|connect|disconnect|vault)\b", command):
+        if (int(code) if following == "echo $?" else 0) == 0 and CHANGES.match(command):
             above += (command,)
 
 
@@ -344,7 +352,7 @@ def test_commands_do_what_is_shown(
         assert words[0] in TARGETS
         return
     write_files(run.page, folder)
-    if words[0] == "call" and not {"--sandbox", "--dry-run"} & set(words):
+    if words[0] == "call" and not {"--sandbox", "--dry-run", "--app"} & set(words):
         words.append("--sandbox")
     with_vault(run, words, monkeypatch, capsys)
     words = as_run(words, monkeypatch)

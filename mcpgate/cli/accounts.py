@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from mcpgate import catalog, saved
 from mcpgate.apps import open_account
+from mcpgate.cli.bridge import KEY as APP_KEY
 from mcpgate.cli.console import plain, print_json, stdout, table
 from mcpgate.cli.vaults import sealed_vault
 from mcpgate.errors import CredentialError, MCPGateError, NotFoundError
@@ -92,7 +93,7 @@ def _variables(scrubber: Scrubber) -> Iterator[dict[str, Any]]:
     """The variables that are set; they go before the accounts called `default`."""
     for name in sorted(os.environ):
         found, text = _VARIABLE.fullmatch(name), os.environ[name].strip()
-        if found is not None and text:
+        if found is not None and text and name != APP_KEY:
             scrubber.learn(text)
             yield {
                 "connector": found[1].lower(),

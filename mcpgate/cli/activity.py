@@ -107,7 +107,7 @@ def _cells(row: Row) -> Cells:
     cells = (
         show_moment(row.at),
         row.call[:_SHORT],
-        row.app,
+        f"{row.app} (sandbox)" if row.sandbox else row.app,
         row.tool,
         shown_outcome(row),
         str(row.status or ""),

@@ -50,7 +50,10 @@ def _entry(store: SQLStore, rows: list[Stored]) -> Entry | None:
 def _of_rows(rows: list[Stored]) -> Iterator[tuple[str, str]]:
     first = rows[0].row
     yield "Call", first.call
-    yield "App", " for ".join(filter(None, (first.app, first.subject)))
+    yield (
+        "App",
+        " for ".join(filter(None, (first.app, first.subject))) + (" (sandbox)" if first.sandbox else ""),
+    )
     yield "Tool", " of ".join(filter(None, (first.tool, first.grant)))
     for each in rows:
         yield each.row.kind.capitalize(), ", ".join(filter(None, _told(each)))

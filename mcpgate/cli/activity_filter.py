@@ -104,6 +104,7 @@ def facts(stored: Stored) -> dict[str, Any]:
         "call": row.call,
         "app": row.app,
         "subject": row.subject,
+        "sandbox": row.sandbox,
         "connector": row.grant,
         "tool": row.tool,
         "decision": row.decision,

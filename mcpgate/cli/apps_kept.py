@@ -91,7 +91,7 @@ def differences(before: StoredApp, after: StoredApp) -> Iterator[str]:
     for what in ("expires", "paused", "discovery", "sandbox"):
         was, now = getattr(before, what), getattr(after, what)
         if was != now:
-            yield f"~ {what}: {_shown(was)} → {_shown(now)}"
+            yield f"~ {what}: {_shown(was)} → {_shown(now)}" if before.created else f"+ {what}: {_shown(now)}"
     old, new = ({grant.connector: grant for grant in app.grants} for app in (before, after))
     yield from (f"- grant {_told(grant)}" for name, grant in old.items() if name not in new)
     for name, grant in new.items():

@@ -73,6 +73,8 @@ def _facts(app: StoredApp, freezes: tuple[Freeze, ...]) -> dict[str, Any]:
 
 def _states(app: StoredApp, freezes: tuple[Freeze, ...]) -> Iterator[str]:
     names = {grant.name for grant in app.grants}
+    if app.sandbox:
+        yield "sandbox"
     if app.paused:
         yield "paused"
     if app.expired():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Final
 
 from mcpgate.cli.console import plain, print_json, stdout
 from mcpgate.cli.dry_run import dry_run
@@ -15,8 +14,6 @@ from mcpgate.errors import UnknownToolError, UsageError
 from mcpgate.gateway import Gateway
 from mcpgate.policy.fields import split_field, subschemas
 from mcpgate.values import Json, Outcome, Tool
-
-_AGAIN: Final = "Look at what it did first: the same command gets a new idempotency key, and can act twice."
 
 
 def call_tool(options: Options, name: str, words: Sequence[str], *, as_json: bool, dry: bool) -> int:
@@ -98,8 +95,8 @@ def _show_outcome(outcome: Outcome, as_json: bool) -> None:
     value = _parsed(outcome.text)
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
     console.print(plain(text), style="red" if outcome.is_error else "", highlight=False, soft_wrap=True)
-    if (outcome.structured or {}).get("outcome") == "unknown":
-        console.print(_AGAIN, style="yellow", soft_wrap=True)
+    if outcome.note:
+        console.print(plain(outcome.note), style="yellow", highlight=False, soft_wrap=True)
 
 
 def _parsed(text: str) -> Json:

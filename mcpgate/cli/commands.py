@@ -46,9 +46,8 @@ def _check_one(options: Options, url: str = "") -> None:
     """An app says all itself, and a server elsewhere too: flags beside them would seem to count."""
     given = bool(options.connectors) + bool(options.app) + bool(url)
     if given != 1:
-        what = "two of" if given else "none of"
-        says = f"What is to be used? There are {what} connectors, --app NAME and --url URL."
-        raise UsageError(says, "Give one of them, such as: mcpgate run CONNECTOR --preset read-only")
+        says = "Give one of these: connectors, --app NAME, --url URL."
+        raise UsageError(says, "Such as: mcpgate run CONNECTOR --preset read-only")
     if not options.connectors and options.says_more:
         hint = "Change the app instead: mcpgate apps --help" if options.app else "Leave the flags out."
         raise UsageError("What it may do is said by the app, not by flags.", hint)

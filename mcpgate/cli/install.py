@@ -155,7 +155,7 @@ def _notes(
         yield "Nothing is allowed: see why with mcpgate tools."
     if options.live:
         yield "It accepts a live key: real money moves."
-    if not options.sandbox:
+    if not toolset.app.sandbox and not options.sandbox:
         for grant in toolset.app.grants:
             if grant.connector.auth is not None:
                 yield _key_note(client, grant, entry)

@@ -42,10 +42,16 @@ class _Seen(list[Path]):
         return all(_stamp(path) == stamp for path, stamp in zip(self, self._stamps, strict=True))
 
 
-def live_toolset(version: Callable[[], int], open_app: Callable[[list[Path]], App]) -> LiveToolset:
+def _never() -> bool:
+    return False
+
+
+def live_toolset(
+    version: Callable[[], int], open_app: Callable[[list[Path]], App], expired: Callable[[], bool] = _never
+) -> LiveToolset:
     """The toolset of an app that is opened anew whenever anything that it is made of has changed.
 
-    `open_app` notes every file that goes in.
+    `open_app` notes every file that goes in. An app that is `expired` is opened anew too, and says so then.
     """
     seen = _Seen()
 
@@ -54,7 +60,7 @@ def live_toolset(version: Callable[[], int], open_app: Callable[[list[Path]], Ap
         seen.append(paths.home() / ACCOUNT_POLICY)
         return open_app(seen)
 
-    return LiveToolset(version, build, seen.unchanged)
+    return LiveToolset(version, build, lambda: seen.unchanged() and not expired())
 
 
 def open_any(options: Options) -> App:
@@ -91,6 +97,7 @@ def open_stored(stored: StoredApp, kept: Config, files: list[Path]) -> App:
             catalog.read_kept_policy(f"app {stored.name}", rules.text, files) for rules in stored.rules
         ),
         discovery=stored.discovery,
+        sandbox=stored.sandbox,
         subject=stored.subject,
     )
 

@@ -53,8 +53,10 @@ def apply(file: str, *, remove: bool, yes: bool) -> None:
     agree("Apply this?", yes=yes)
     kept.set_account_policy(after, before)
     saved.forget()
-    name = made.name if made is not None else "No policy of the database"
-    say(f"{name} holds for every app, from its next call.")
+    if made is None:
+        say("The database keeps no policy for every app any more.")
+    else:
+        say(f"{made.name} holds for every app, from its next call.")
 
 
 def show(*, as_json: bool) -> None:

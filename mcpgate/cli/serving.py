@@ -57,24 +57,23 @@ class Served:
     def gateway(self, stored: StoredApp, watch: Callable[[Row], None] = unwatched) -> Gateway:
         """The gateway of a stored app; one for trying things is answered by a sandbox of its own."""
         transport = SandboxTransport() if stored.sandbox else None
+        latest = [stored]
 
         def open_it(files: list[Path]) -> App:
-            app = open_stored(find_stored(self.config, stored.name), self.config, files)
+            latest[0] = find_stored(self.config, stored.name)
+            app = open_stored(latest[0], self.config, files)
             if transport is not None:
                 transport.answer_for([grant.connector for grant in app.grants])
             return app
 
-        return self.open(open_it, Client(no_credential, transport) if transport else None, watch)
+        toolset = live_toolset(self.store.version, open_it, lambda: latest[0].expired())
+        client = Client(no_credential, transport) if transport is not None else self._client
+        return Gateway(toolset, HTTPBackend(client), self.store, self._scrubber, watch=watch)
 
-    def open(
-        self,
-        open_it: Callable[[list[Path]], App],
-        client: Client | None = None,
-        watch: Callable[[Row], None] = unwatched,
-    ) -> Gateway:
+    def open(self, open_it: Callable[[list[Path]], App]) -> Gateway:
         """The gateway of an app that is opened anew whenever anything it is made of has changed."""
         toolset = live_toolset(self.store.version, open_it)
-        return Gateway(toolset, HTTPBackend(client or self._client), self.store, self._scrubber, watch=watch)
+        return Gateway(toolset, HTTPBackend(self._client), self.store, self._scrubber)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -24,8 +24,10 @@ _HOST: Final = re.compile(r"((?:[a-z0-9_-]+\.)*[a-z0-9_-]+|\[[0-9a-f:.]+\])(?::[
 _PORTS: Final = {"https": 443, "http": 80}
 
 
-# the tools of `discovery` begin with it
-_OWN: Final = "mcpgate"
+_OWN: Final = {
+    "mcpgate": "what mcpgate's own tools begin with",
+    "app": "no connector's name: MCPGATE_APP_KEY is the key of an app",
+}
 
 
 def read_connector(name: str, data: bytes, source: Source) -> Connector:
@@ -35,8 +37,9 @@ def read_connector(name: str, data: bytes, source: Source) -> Connector:
     _check_language(document, value.get("language"))
     check_shape(document, "connector")
     given = _Given(document, value)
-    if given("connector", "") == _OWN:
-        document.add(("connector",), f"'{_OWN}' is what mcpgate's own tools begin with: give it another name")
+    if given("connector", "") in _OWN:
+        what = _OWN[value["connector"]]
+        document.add(("connector",), f"'{value['connector']}' is {what}; give it another name")
     settings = given.settings()
     base_url = _base_url(document, given("base_url", ""), settings)
     auth = read_auth(document, given("auth"), settings) if given("auth") else None

@@ -98,6 +98,7 @@ class Counting:
             after=entry.at - tally.seconds,
             app=entry.app,
             call=entry.call,
+            sandbox=int(entry.sandbox),
             tool=entry.tool,
             hash=hidden(key, entry.args_hash),
             plain=entry.args_hash,
@@ -134,6 +135,7 @@ def _sum(tally: Tally) -> Select[Any]:
         _C.at > bindparam("after"),
         _C.call != bindparam("call"),
         _C.state.in_([literal(state) for state in SPENT]),
+        _C.sandbox == bindparam("sandbox"),
     ]
     if not tally.everyone:
         where.append(_C.app == bindparam("app"))

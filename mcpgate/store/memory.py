@@ -103,6 +103,7 @@ class MemoryTransaction:
 def _counts(tally: Tally, each: Entry, entry: Entry) -> bool:
     return (
         each.at > entry.at - tally.seconds
+        and each.sandbox == entry.sandbox
         and (tally.everyone or each.app == entry.app)
         and tally.grant in ("", each.grant)
         and (not tally.currency or each.currency == tally.currency)

@@ -88,9 +88,7 @@ def check_app_name(name: str) -> str:
     if name in RESERVED:
         raise UsageError(f"The name '{name}' is mcpgate's own.", "Give the app another.")
     if not _NAME.fullmatch(name):
-        hint = (
-            "It has lower-case letters, digits and hyphens, at most 40, and begins with none of them: my-app."
-        )
+        hint = "It has at most 40 lower-case letters, digits and hyphens, and begins with no hyphen: my-app."
         raise UsageError(f"'{name[:80]}' cannot be the name of an app.", hint)
     return name
 

@@ -104,7 +104,17 @@ FREEZE: Final = Table(
 )
 
 # what a sum looks at stands in the index, so that it touches no row
-_COUNTED: Final = ("state", "currency", "effects", "category", "tool", "grant_name", "amount", "call")
+_COUNTED: Final = (
+    "state",
+    "currency",
+    "effects",
+    "category",
+    "tool",
+    "grant_name",
+    "amount",
+    "call",
+    "sandbox",
+)
 
 # one row per call; seconds since the epoch here and in the activity, for sums over them
 LEDGER: Final = Table(
@@ -124,6 +134,7 @@ LEDGER: Final = Table(
     Column("key", Text, nullable=False),
     Column("key_at", Double, nullable=False),
     Column("state", Text, nullable=False),
+    Column("sandbox", Integer, nullable=False),
     Index("ledger_by_app", "app", "at", *_COUNTED),
     Index("ledger_by_time", "at", *_COUNTED),
     Index("ledger_by_call", "app", "tool", "args_hash", "state", "at"),

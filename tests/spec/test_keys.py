@@ -227,7 +227,8 @@ TEXT = "expected a text, found {}; if it is a text, quote it"
 REFUSED = [
     bad("CONNECTOR.language", "this file is newer: it is written in language 2, and this mcpgate reads 1", "language: 2\nnew: 1"),
     bad("CONNECTOR.language", "only language 1 is known here", "language: one"),
-    bad("CONNECTOR.connector", "'mcpgate' is what mcpgate's own tools begin with: give it another name", "connector: mcpgate"),
+    bad("CONNECTOR.connector", "'mcpgate' is what mcpgate's own tools begin with; give it another name", "connector: mcpgate"),
+    bad("CONNECTOR.connector", "'app' is no connector's name: MCPGATE_APP_KEY is the key of an app; give it another name", "connector: app"),
     bad("CONNECTOR.connector", "'My Shop': a connector's name has lower-case letters and digits, and starts with a letter", "connector: My Shop"),
     bad("CONNECTOR.connector", f"'{'a' * 31}' has more than 30 characters", f"connector: {'a' * 31}"),
     bad("CONNECTOR.title", TEXT.format(3), "title: 3"),
