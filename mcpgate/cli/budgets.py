@@ -102,6 +102,7 @@ def _rows(found: Sequence[Counter]) -> Iterator[dict[str, Any]]:
         counted = 0 if spent is None and not each.tally.identical else spent
         yield {
             "app": each.app or None,
+            "sandbox": each.sandbox,
             "rule": each.rule,
             "mode": each.mode,
             "layer": each.layer,
@@ -118,7 +119,7 @@ def _rows(found: Sequence[Counter]) -> Iterator[dict[str, Any]]:
 
 def _asking(counter: Counter, now: float) -> Entry:
     """Who asks what was spent: an entry that is not in the ledger."""
-    return Entry(now, counter.app, "", "", "read", (), "", "")
+    return Entry(now, counter.app, "", "", "read", (), "", "", sandbox=counter.sandbox)
 
 
 def _show_counters(rows: list[dict[str, Any]]) -> None:
@@ -130,7 +131,7 @@ def _show_counters(rows: list[dict[str, Any]]) -> None:
         observed = "" if row["mode"] == "enforce" else f" ({row['mode']})"
         figures = (_figure(row[name], row["currency"]) for name in ("limit", "spent", "left"))
         cells = (
-            row["app"] or "every app",
+            (row["app"] or "every app") + (" (sandbox)" if row["sandbox"] else ""),
             row["rule"] + observed,
             row["for"] + (f" of {row['connector']}" if row["connector"] else ""),
             f"last {row['per']}",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from mcpgate.apps import App
 from mcpgate.policy.call import Call
 from mcpgate.policy.rule import BoundRule, tally_of
 from mcpgate.policy.templates.memory import SECONDS, limits_of
@@ -17,9 +18,13 @@ _NAMES: Final = {seconds: name for name, seconds in SECONDS.items()}
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """What a counting rule allows in its window; an empty `app` is every app, a `currency` makes it money."""
+    """What a counting rule allows in its window; an empty `app` is every app, a `currency` makes it money.
+
+    Calls of the `sandbox` are counted among themselves.
+    """
 
     app: str
+    sandbox: bool
     layer: str
     rule: str
     mode: Mode
@@ -44,11 +49,11 @@ def counters(toolset: Toolset) -> list[Counter]:
     for entry in toolset.entries.values():
         for step in entry.bound:
             if isinstance(step, BoundRule):
-                found.update(dict.fromkeys(_of(toolset.app.name, step, entry.tool)))
+                found.update(dict.fromkeys(_of(toolset.app, step, entry.tool)))
     return [*found]
 
 
-def _of(app: str, bound: BoundRule, tool: Tool) -> Iterator[Counter]:
+def _of(app: App, bound: BoundRule, tool: Tool) -> Iterator[Counter]:
     money = bound.template.looks_at == "money"
     # which currency a call moves is not asked: there is a counter for each
     counted = replace(bound, template=replace(bound.template, looks_at="call")) if money else bound
@@ -59,7 +64,8 @@ def _of(app: str, bound: BoundRule, tool: Tool) -> Iterator[Counter]:
     limits: dict[str, int] = limits_of(config) if money else {"": config["max"]}
     for currency, limit in limits.items():
         yield Counter(
-            "" if tally.everyone else app,
+            "" if tally.everyone else app.name,
+            app.sandbox,
             bound.layer,
             bound.rule.template,
             bound.rule.mode,
