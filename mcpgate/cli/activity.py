@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from mcpgate.activity import Row
-from mcpgate.cli.activity_filter import Filter, check_app, json_lines, read_rows
+from mcpgate.cli.activity_filter import Filter, check_app, json_lines
 from mcpgate.cli.console import plain
 from mcpgate.cli.moments import show_moment
 from mcpgate.cli.vaults import database, sql_store
@@ -45,7 +45,7 @@ def show_activity(wanted: Filter, limit: int, *, follow: bool, as_json: bool) ->
     began = time.time() - _APART_SECONDS
     after = _seen({}, store.rows(Asked(since=began))) if follow else {}
     # a call that acted has two rows and one line
-    rows = list(read_rows(store, wanted, asked, limit if as_json else 2 * limit)) if limit else []
+    rows = list(store.rows(asked, limit if as_json else 2 * limit)) if limit else []
     if not rows and not follow:
         say_nothing(NONE_SUCH if any(store.rows(limit=1)) else NOTHING, as_json=as_json)
         return
@@ -57,7 +57,7 @@ def show_activity(wanted: Filter, limit: int, *, follow: bool, as_json: bool) ->
     while follow:
         after = _seen(after, rows)
         time.sleep(_POLL_SECONDS)
-        rows = list(read_rows(store, wanted, replace(asked, after=after)))
+        rows = list(store.rows(replace(asked, after=after)))
         _print(json_lines(rows) if as_json else (_line(_cells(row), widths) for row in _calls(rows)))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
 from mcpgate.activity import Row
-from mcpgate.cli.activity_filter import Filter, check_app, facts, json_lines, read_rows
+from mcpgate.cli.activity_filter import Filter, check_app, facts, json_lines
 from mcpgate.cli.console import plain
 from mcpgate.cli.vaults import database, sql_store
 from mcpgate.errors import UsageError
@@ -33,7 +33,7 @@ def export(wanted: Filter, form: Literal["jsonl", "csv"], output: str) -> None:
     if database().exists():
         store = sql_store()
         check_app(store, wanted.app)
-        rows = read_rows(store, wanted, asked)
+        rows = store.rows(asked)
     lines = json_lines(rows) if form == "jsonl" else _csv_lines(rows)
     if not output:
         _write(lines, sys.stdout)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from mcpgate.cli.moments import exact, read_moment
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from mcpgate.store.reading import Asked
     from mcpgate.store.sql import SQLStore
 
-_GLOB: Final = re.compile(r"[*?]")
 _CALL: Final = re.compile(r"[0-9a-f-]{4,36}")
 
 
@@ -46,25 +43,13 @@ class Filter:
         return Asked(
             app=self.app,
             connector=self.connector,
-            tool="" if _GLOB.search(self.tool) else self.tool,
+            tool=self.tool,
             decision=self.decision,
             outcome=self.outcome,
             kind=self.kind,
             since=since,
             until=until,
         )
-
-    def take(self, rows: Iterable[Stored], limit: int | None = None) -> Iterable[Stored]:
-        """Those of the rows whose tool is like the glob, with a limit the latest."""
-        found = (each for each in rows if not self.tool or fnmatchcase(each.row.tool, self.tool))
-        return found if limit is None else deque(found, maxlen=limit)
-
-
-def read_rows(store: SQLStore, wanted: Filter, asked: Asked, limit: int | None = None) -> Iterable[Stored]:
-    """The rows that are asked for, oldest first; with a limit the latest."""
-    if _GLOB.search(wanted.tool):
-        return wanted.take(store.rows(asked), limit)
-    return store.rows(asked, limit)
 
 
 def check_app(store: SQLStore, name: str) -> None:
@@ -81,9 +66,10 @@ def check_app(store: SQLStore, name: str) -> None:
 def rows_of(store: SQLStore, call: str) -> list[Stored]:
     """Every row of the call whose id begins so; raises `NotFoundError`, and `UsageError` for several."""
     from mcpgate.cli.vaults import database
+    from mcpgate.store.reading import Asked
 
     there = _CALL.fullmatch(call) and database().exists()
-    found = [each for each in store.rows() if each.row.call.startswith(call)] if there else []
+    found = list(store.rows(Asked(call=call))) if there else []
     if not found:
         hint = "See the calls there are: mcpgate activity"
         raise NotFoundError(f"There is no call '{call[:80]}' in the activity.", hint)

@@ -157,10 +157,15 @@ def _takes_in(selector: Selector) -> ColumnElement[bool]:
     if text.startswith(_EFFECT):
         text = f"* {text.removeprefix(_EFFECT)} *"
         return _C.effects.like(_pattern(text), escape="/")
+    return is_like(_C.tool, text)
+
+
+def is_like(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Whether a column has a text, or one that is like a glob."""
     if "*" in text or "?" in text:
-        return _C.tool.like(_pattern(text), escape="/")
-    return _C.tool == text
+        return column.like(_pattern(text), escape="/")
+    return column == text
 
 
 def _pattern(glob: str) -> str:
-    return glob.replace("_", "/_").replace("*", "%").replace("?", "_")
+    return glob.replace("/", "//").replace("%", "/%").replace("_", "/_").replace("*", "%").replace("?", "_")

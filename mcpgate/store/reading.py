@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_
 from mcpgate.errors import StoreError
 from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.chain import Stored, stored
+from mcpgate.store.counting import is_like
 from mcpgate.store.database import Database
 from mcpgate.store.tables import ACTIVITY
 
@@ -21,8 +22,12 @@ _PAGE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Which rows: what is empty or None does not matter; `after` is the last one seen of each stream."""
+    """Which rows: what is empty or None does not matter.
 
+    `call` is the beginning of an id, `tool` a name or a glob, `after` the last one seen of each stream.
+    """
+
+    call: str = ""
     app: str = ""
     connector: str = ""
     tool: str = ""
@@ -38,12 +43,16 @@ class Asked:
         texts = {
             _C.app: self.app,
             _C.grant_name: self.connector,
-            _C.tool: self.tool,
             _C.decision: self.decision,
             _C.outcome: self.outcome,
             _C.kind: self.kind,
         }
         found: list[ColumnElement[bool]] = [column == text for column, text in texts.items() if text]
+        if self.tool:
+            found.append(is_like(_C.tool, self.tool))
+        if self.call:
+            # what begins so lies between itself and the same before any other character
+            found.append(_C.call.between(self.call, self.call + "\uffff"))
         if self.since is not None:
             found.append(_C.at >= self.since)
         if self.until is not None:
