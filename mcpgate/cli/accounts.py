@@ -11,7 +11,7 @@ from mcpgate import catalog, saved
 from mcpgate.apps import open_account
 from mcpgate.cli.bridge import KEY as APP_KEY
 from mcpgate.cli.console import plain, print_json, stdout, table
-from mcpgate.cli.vaults import sealed_vault
+from mcpgate.cli.vaults import note, sealed_vault
 from mcpgate.errors import CredentialError, MCPGateError, NotFoundError
 from mcpgate.secrets import Scrubber
 from mcpgate.vault.binding import Binding, check_name, said
@@ -52,9 +52,11 @@ def show_accounts(*, as_json: bool) -> None:
 def disconnect_account(name: str, account: str) -> None:
     """Forget an account and its credential; raises `NotFoundError` where there is none."""
     connector = name if _CONNECTOR.fullmatch(name) else catalog.load_connector(name).name
-    if not sealed_vault().remove(connector, check_name(account)):
+    vault = sealed_vault()
+    if not vault.remove(connector, check_name(account)):
         raise NotFoundError(f"There is no account {connector}/{account}.", "See them all: mcpgate accounts")
     saved.forget()
+    note(f"disconnect {connector}/{account}", vault)
     print(f"Disconnected {connector}/{account}: its key is no longer in the vault.")
     print("The key itself is still valid: to end that, delete it where it was made.")
     if variable(connector) in os.environ:

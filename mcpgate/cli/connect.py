@@ -16,7 +16,7 @@ from mcpgate.cli.console import plain
 from mcpgate.cli.opening import read_settings
 from mcpgate.cli.probing import probe as call_probe
 from mcpgate.cli.vault import ensure_set_up, kept
-from mcpgate.cli.vaults import connected_vault, sealed_vault
+from mcpgate.cli.vaults import connected_vault, note, sealed_vault
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.json_schema import compile_pattern
 from mcpgate.secrets import Scrubber, Secret
@@ -118,8 +118,9 @@ def _connect(
         outcome = asyncio.run(call_probe(account, lambda *_: secret, scrubber))
         if outcome.is_error:
             raise _refused(account.connector.title, outcome)
-    connected_vault(scrubber, sealed).keep(account, secret, kind.mode, ceiling)
+    binding = connected_vault(scrubber, sealed).keep(account, secret, kind.mode, ceiling)
     saved.forget()
+    note(_done(binding, ceiling), sealed)
     if earlier is not None:
         _say(f"This replaces the one that was connected on {earlier.connected[:10]}.")
     tried = "proved with a call" if auth.probe and probe else "not tried with a call"
@@ -127,6 +128,13 @@ def _connect(
     _say(f"Connected {account.connector.name}/{account.name}: {mode}{tried}.")
     for line in _next(account, kind.mode):
         _say(line)
+
+
+def _done(binding: Binding, ceiling: Policy | None) -> str:
+    """What was connected, as the log says it."""
+    allowed = f", at most {ceiling.name}" if ceiling is not None else ""
+    mode = f", a {binding.mode} key" if binding.mode else ""
+    return f"connect {binding.connector}/{binding.account} ({binding.source}){mode}{allowed}"
 
 
 def _plan(account: Account, key: str, ceiling: Policy | None, *, stays: bool) -> Iterator[str]:

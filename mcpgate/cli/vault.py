@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mcpgate.cli.console import plain, print_json
-from mcpgate.cli.vaults import database, sealed_vault
+from mcpgate.cli.vaults import database, note, sealed_vault
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.vault import os_keyring
 from mcpgate.vault.environment import variable
@@ -139,6 +139,7 @@ def rotate(keyring: bool, passphrase: bool, key_file: str, key_env: str) -> None
     count = vault.rotate(provider, place)
     now = vault.record()
     assert now is not None
+    note(f"vault rotate: the master key is {kept(now)}", vault)
     what = f"{count} credential{'' if count == 1 else 's'}"
     say(f"Rotated: {what} under a new master key, which is {kept(now)}.", *_after(record, now))
 

@@ -11,7 +11,7 @@ from typing import Final
 from mcpgate import catalog, paths, saved
 from mcpgate.cli.asking import ask_secret
 from mcpgate.cli.vault import ensure_set_up, no_keyring, say
-from mcpgate.cli.vaults import sealed_vault
+from mcpgate.cli.vaults import note, sealed_vault
 from mcpgate.errors import UsageError
 from mcpgate.secrets import Secret
 from mcpgate.vault import os_keyring
@@ -37,6 +37,7 @@ def export_to(file: str) -> None:
     if fault:
         raise UsageError(f"{path} cannot be written: {fault}.", "Name another file.")
     names = ", ".join(f"{each.binding.connector}/{each.binding.account}" for each in rows)
+    note(f"vault export: {names}", vault)
     say(f"Exported {names} to {path}. Whoever has that file and the passphrase has the keys.")
     say(f"Take it in elsewhere: mcpgate vault import {shlex.quote(path.name)}")
 
@@ -61,6 +62,7 @@ def import_from(file: str) -> None:
     # what is offered hangs on the ceilings that came in
     saved.forget()
     names = [f"{binding.connector}/{binding.account}" for binding, _ in rows]
+    note(f"vault import: {', '.join(names)}", vault)
     replaced = [name for name in names if name in there]
     say(f"Imported {', '.join(names)}.")
     if replaced:

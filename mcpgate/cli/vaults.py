@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass
 from functools import cache
 
 from mcpgate import catalog, paths
+from mcpgate.activity import Row
 from mcpgate.cli.asking import ask_secret
 from mcpgate.errors import CredentialError
 from mcpgate.secrets import Scrubber
@@ -45,6 +47,14 @@ def sql_store(sealed: SealedVault | None = None) -> SQLStore:
             return None
 
     return SQLStore(database(), key)
+
+
+def note(says: str, sealed: SealedVault) -> None:
+    """Write down what a person did with the vault."""
+    store = sql_store(sealed)
+    with store.transaction(durable=True) as transaction:
+        transaction.write(Row(time.time(), "changed", "", "", "", "", "", "", says=says))
+    store.close()
 
 
 @dataclass(frozen=True, slots=True)
