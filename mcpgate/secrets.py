@@ -116,17 +116,22 @@ class Scrubber:
 
         A list or an object over whose neighbouring texts a secret is spread is replaced as a whole.
         """
-        if not self._shows(value):
+        if not self.shows(value):
             return value
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
             clean: Any = {self.text(key): self.tree(item) for key, item in value.items()}
-            return {MASK: MASK} if self._shows(clean) else clean
+            return {MASK: MASK} if self.shows(clean) else clean
         clean = [self.tree(item) for item in value]
-        return [MASK] if self._shows(clean) else clean
+        return [MASK] if self.shows(clean) else clean
 
-    def _shows(self, value: Any) -> bool:
+    def shows(self, value: Any) -> bool:
+        """Whether a JSON value shows a secret, or enough of its beginning to be told apart.
+
+        What an agent gives is asked so, and refused: by how far it is replaced, a guess would be told from a
+        better one.
+        """
         if not self._known:
             return False
         data = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,8 @@ from mcpgate.store.chain import Stored
 # what makes a spreadsheet take a cell for a formula; some take the wide forms for it too
 _FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _MOVES: Final = ("\t", "\r", "\n")
+# where a semicolon separates cells, what comes after it begins one
+_NEXT: Final = re.compile(rf"(;\s*)(?=[{re.escape(''.join(_FORMULA))}])")
 _OWNER_ONLY: Final = 0o600
 _COLUMNS: Final = tuple(facts(Stored("", 0, "", "", "none", Row(0.0, "read", "", "", "", "", "", ""))))
 
@@ -82,4 +85,4 @@ def _cell(value: Any) -> Any:
         return value
     text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
     quote = "'" if text.startswith(_MOVES) or text.lstrip().startswith(_FORMULA) else ""
-    return quote + plain(text).replace("\n", "\\u000a")
+    return quote + _NEXT.sub(r"\1'", plain(text).replace("\n", "\\u000a"))

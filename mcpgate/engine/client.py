@@ -34,6 +34,8 @@ from mcpgate.values import Account, Fate, Reply, Request
 TRIES: Final = 3
 _RETRIED: Final = frozenset({429, 500, 502, 503, 504})
 _CONNECT_SECONDS: Final = 10.0
+# how many calls an app has at once is said where it comes in: none waits here for another's
+_LIMITS: Final = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=5.0)
 # bytes of a body that is scrubbed in a thread: it may take a second
 _LARGE: Final = 256 * 1024
 # what cannot be mended by trying again
@@ -192,7 +194,7 @@ class Client:
         proxy = proxy_for(origin)
         if proxy not in self._proxied:
             try:
-                self._proxied[proxy] = httpx2.AsyncHTTPTransport(proxy=proxy or None)
+                self._proxied[proxy] = httpx2.AsyncHTTPTransport(proxy=proxy or None, limits=_LIMITS)
                 keep_logs_in()
             except (ValueError, OSError, ImportError, httpx2.InvalidURL) as error:
                 what = f"the proxy or the certificates that the environment names: {type(error).__name__}"

@@ -42,6 +42,7 @@ _MOST_PAGES: Final = 100
 _HEARD: Final = "notifications/subscriptions/acknowledged"
 _CHANGED: Final = "notifications/tools/list_changed"
 _NOTHING_DONE: Final = "Nothing was done."
+_GUESSED: Final = f"{_NOTHING_DONE} The call holds what looks like the app key, which no call has to hold."
 _UNKNOWN: Final = (
     "Whether the call took effect is not known: the gate there has it written down. Look at what is there"
     " before trying again."
@@ -107,6 +108,9 @@ class Remote:
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Outcome:
         """Carries out one call there, and never a second time; raises `UnknownToolError`, `MCPGateError`."""
+        if self._scrubber.shows([name, arguments]):
+            # an answer that repeats it would tell by its mask how much of a guess is right
+            return Outcome(_GUESSED, is_error=True)
         try:
             speech = self._speech or await self._agree()
         except RemoteError as error:

@@ -33,7 +33,7 @@ def test_version(mcpgate: Run) -> None:
         ("run strpe", 3, "There is no connector 'strpe'; did you mean 'stripe'?"),
         ("run stripe --preset transakt", 3, "did you mean 'transact'?"),
         ("run stripe --presett transact", 2, "No such option: --presett"),
-        ("run", 2, "Missing argument"),
+        ("run", 2, "Give one of these: connectors, --app NAME, --url URL."),
         ("nonsense", 2, "No such command 'nonsense'"),
         ("run stripe stripe", 2, "The same connector was given twice."),
         ("run stripe -p read-only -p transact", 2, "Two presets for the same connectors"),

@@ -154,7 +154,7 @@ def test_the_words_of_an_entry_say_what_was_typed(
     )
     open_toolset(options)
     options = dataclasses.replace(options, settings=("region=eu",))
-    typed = {field.name for field in dataclasses.fields(Options)} - {"files", "alone"}
+    typed = {field.name for field in dataclasses.fields(Options)} - {"files", "alone", "app"}
     assert all(getattr(options, name) for name in typed), "a flag of run that this test does not know"
     words = words_of(options)
     parsed: list[Options] = []
@@ -460,3 +460,15 @@ def test_of_several_one_is_taken_out_by_name(person: Path, mcpgate: Run) -> None
     assert mcpgate("install", "claude-code", "stripe", "--remove", "--write").code == 0
     assert mcpgate("install", "claude-code", "--remove", "--write").code == 0
     assert read(path) == {"mcpServers": {"theirs": THEIRS}}
+
+
+def test_the_entry_of_an_app_has_its_name_and_no_key(person: Path, mcpgate: Run) -> None:
+    made = mcpgate("apps", "create", "billing", "--connector", "stripe", "--preset", "transact", "--sandbox")
+    assert mcpgate("install", "cursor", "--app", "billing", "--write").code == 0
+    text = (person / ".cursor/mcp.json").read_text()
+    assert json.loads(text)["mcpServers"]["billing"]["args"][-3:] == ["run", "--app", "billing"]
+    assert "mgw_" in made.out
+    assert "mgw_" not in text
+    refused = mcpgate("install", "cursor", "--app", "billing", "--preset", "full-access", "--write")
+    assert refused.code == 2
+    assert "What it may do is said by the app, not by flags." in refused.err

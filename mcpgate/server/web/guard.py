@@ -150,7 +150,8 @@ class Entrance:
             body = await self._body(headers, receive)
             if body is None:
                 return
-            scope[_ADMITTED] = found
+            # once more, for the key may have ended while the body arrived
+            scope[_ADMITTED] = self._admit(headers)
             await self._app(scope, _replayed(body, receive), send)
 
     def _admit(self, headers: list[tuple[bytes, bytes]]) -> Admitted:
