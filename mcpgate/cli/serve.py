@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,12 @@ def serve_apps(host: str, port: int, hosts: list[str], origins: list[str]) -> in
     from mcpgate.server.http import serve
     from mcpgate.server.web.metrics import Metrics
 
-    metrics = Metrics()
-    door = Apps(Served(), metrics.observe)
+    metrics, served = Metrics(), Served()
+    if not served.config.all():
+        print(
+            "There is no app yet; one is made, also while this runs, by: mcpgate apps create", file=sys.stderr
+        )
+    door = Apps(served, metrics.observe)
     return serve(door, host, port, version=__version__, hosts=hosts, origins=origins, metrics=metrics)
 
 
