@@ -25,6 +25,25 @@ ROWS: dict[int, str] = {
         policy/test_money.py::test_many_amounts_are_added_and_one_that_is_not_said_is_unknown
         policy/test_money.py::test_what_the_arguments_do_not_say_stands_in_before
         policy/test_recipes.py::test_a_refund_whose_sum_is_not_known_is_denied""",
+    5: """policy/test_memory.py::test_sums_drop_out_of_a_window_one_by_one
+        policy/test_memory.py::test_a_daily_quota_is_of_the_last_24_hours
+        policy/test_memory.py::test_a_failure_gives_back_and_the_unknown_is_kept
+        policy/test_memory.py::test_an_unknown_call_is_kept_as_long_as_its_window
+        policy/test_memory.py::test_tools_that_a_rule_reaches_share_one_counter
+        policy/test_memory.py::test_a_budget_counts_every_tool_with_its_effect
+        policy/test_memory.py::test_each_currency_has_its_own_sum_however_it_is_written
+        policy/test_memory.py::test_negative_amounts_spend_and_refill_nothing
+        policy/test_memory.py::test_what_is_not_known_is_denied
+        policy/test_memory.py::test_a_ledger_that_cannot_be_asked_denies
+        test_gateway.py::test_calls_side_by_side_spend_one_budget
+        test_gateway.py::test_while_a_call_is_under_way_what_it_uses_is_reserved
+        test_gateway.py::test_what_became_of_a_call_is_settled
+        test_gateway.py::test_an_unknown_call_and_its_repeats_are_counted_once
+        test_gateway.py::test_a_store_that_fails_after_the_call_leaves_it_reserved
+        store/test_contract.py::test_what_may_have_acted_is_spent
+        store/test_contract.py::test_all_engines_count_alike
+        store/test_sql.py::test_a_call_that_is_reserved_is_spent_by_every_other
+        test_under_fire.py::test_a_budget_holds_to_the_unit_whatever_fails""",
     6: """policy/test_recipes.py::test_rules_bind_to_effects_and_not_to_names
         policy/test_recipes.py::test_a_trick_is_refused_or_sent_exactly_as_it_was_checked
         connectors/test_stripe.py::test_every_parameter_is_offered_or_left_out_for_a_reason
@@ -102,7 +121,13 @@ ROWS: dict[int, str] = {
         test_ceiling_end_to_end.py::test_the_vault_holds_it_by_itself
         test_ceiling_end_to_end.py::test_files_that_change_later_change_nothing
         test_ceiling_end_to_end.py::test_whoever_edits_the_ceiling_opens_nothing
-        test_ceiling_end_to_end.py::test_raising_it_needs_the_key_again""",
+        test_ceiling_end_to_end.py::test_raising_it_needs_the_key_again
+        test_app_security.py::test_nothing_that_a_key_opens_changes_the_configuration
+        test_app_security.py::test_there_is_no_other_door
+        test_app_security.py::test_an_apps_key_is_nothing_to_a_person_who_changes_apps
+        server/test_http_metrics.py::test_an_apps_key_is_no_token_for_metrics
+        test_layers.py::test_a_room_imports_only_what_the_table_allows
+        cli/test_account_policy.py::test_it_holds_whatever_preset_and_flags_are_given""",
     18: """policy/test_decide.py::test_a_rule_that_breaks_denies
         policy/test_binding.py::test_a_typo_that_would_unguard_is_an_error
         policy/test_money.py::test_a_bound_that_bounds_nothing_is_refused
@@ -114,13 +139,61 @@ ROWS: dict[int, str] = {
         spec/test_params.py::test_a_parameter_that_cannot_be_checked_or_listed_is_refused""",
     20: """test_gateway.py::test_an_unknown_call_repeated_reuses_its_key
         test_gateway.py::test_a_backend_that_breaks_after_sending_leaves_the_call_unknown_under_its_key
-        store/test_memory.py::test_the_key_of_a_call_that_may_have_acted
+        store/test_contract.py::test_the_key_of_a_call_that_may_have_acted
         engine/test_response.py::test_row_20_an_error_of_a_write_bears_its_key
         test_standins.py::test_a_charge_whose_outcome_is_unknown_can_be_repeated_without_harm""",
     21: """spec/test_yaml_loader.py::test_hostile_yaml_is_refused_with_its_place
         spec/test_yaml_loader.py::test_the_crash_of_the_c_loader_is_real_and_kept_out""",
     22: """spec/test_keys.py::test_a_misused_key_is_told_once_and_in_plain_words
         spec/test_params.py::test_a_parameter_that_cannot_be_checked_or_listed_is_refused""",
+    23: """store/test_app_key.py::test_a_key_has_256_bits_and_never_shows_itself
+        store/test_app_key.py::test_one_that_cannot_be_read_has_passed
+        store/test_config.py::test_a_key_is_a_secret_that_does_not_show_itself
+        store/test_config.py::test_another_key_is_another_app_and_the_old_one_is_none
+        cli/test_apps.py::test_the_key_is_shown_once_with_how_it_is_used_and_is_nowhere_else
+        cli/test_apps.py::test_rotating_gives_another_key_and_the_old_one_counts_no_more
+        server/test_http_guard.py::test_without_a_key_of_an_app_nobody_comes_in
+        server/test_http_guard.py::test_two_keys_are_none
+        server/test_http_guard.py::test_a_key_in_the_url_is_refused_in_words
+        server/test_http_guard.py::test_while_keys_cannot_be_looked_up_nobody_comes_in
+        server/test_http_stop.py::test_nothing_is_logged_of_what_is_asked_and_answered
+        server/test_http.py::test_the_news_of_a_key_end_with_it
+        engine/test_remote.py::test_the_key_is_told_nowhere
+        engine/test_remote.py::test_a_redirect_is_not_followed_and_the_key_stays_here
+        cli/test_bridge.py::test_a_key_file_that_is_open_to_others
+        cli/test_bridge.py::test_an_address_that_cannot_be_used
+        test_app_security.py::test_a_key_ends_at_its_next_request
+        test_app_security.py::test_a_key_that_ends_while_its_request_arrives_does_nothing
+        test_app_security.py::test_an_app_comes_to_its_end_in_the_middle_of_its_time
+        test_app_security.py::test_a_bridge_does_not_tell_a_good_guess_of_its_key_from_a_bad_one
+        test_serve_end_to_end.py::test_a_key_that_was_replaced_is_refused_at_its_next_request
+        test_serve_end_to_end.py::test_it_listens_on_loopback_alone_and_prints_where""",
+    24: """server/test_http_guard.py::test_by_which_names_it_is_served
+        server/test_http_guard.py::test_which_pages_may_call
+        server/test_http_guard.py::test_two_origins_are_none_that_is_allowed
+        server/test_http_guard.py::test_the_port_of_the_scheme_need_not_be_said
+        server/test_http_guard.py::test_only_post_is_taken
+        server/test_http_metrics.py::test_who_reads_them
+        test_serve_end_to_end.py::test_it_listens_on_loopback_alone_and_prints_where""",
+    25: """store/test_sql.py::test_a_changed_column_breaks_the_chain
+        store/test_sql.py::test_every_column_was_tried
+        store/test_sql.py::test_rows_that_are_gone_or_moved
+        store/test_sql.py::test_a_log_that_was_cut_short_is_told_by_a_head_kept_elsewhere
+        store/test_sql.py::test_without_a_key_a_log_can_be_written_anew_and_verify_says_that_there_is_none
+        store/test_sql.py::test_arguments_are_sealed_and_come_back_whole
+        store/test_sql.py::test_without_the_key_arguments_stay_closed
+        store/test_sql.py::test_where_there_is_no_key_arguments_are_not_kept
+        store/test_sql.py::test_what_is_sealed_belongs_to_its_call_and_its_part
+        store/test_sql.py::test_personal_data_are_erased_and_the_chain_holds
+        store/test_sql.py::test_what_was_taken_out_by_hand_is_not_excused_by_what_is_erased_around_it
+        store/test_sql.py::test_what_anyone_can_write_excuses_nothing_in_a_keyed_log
+        store/test_sql.py::test_the_oldest_rows_are_pruned_and_the_rest_holds
+        store/test_sql.py::test_the_key_shows_itself_nowhere
+        store/test_sql.py::test_processes_that_write_at_once_share_one_chain
+        cli/test_activity.py::test_verify_names_the_first_row_that_was_changed
+        cli/test_activity.py::test_verify_of_a_sound_log_gives_a_head_to_keep
+        cli/test_activity.py::test_rows_cut_from_the_end_are_noticed_with_a_head_that_was_kept
+        test_under_fire.py::test_what_was_under_way_at_kill_9_is_in_the_log_and_goes_again_under_its_key""",
     26: """server/test_stdio.py::test_a_stray_print_does_not_reach_the_client
         server/test_stdio.py::test_a_child_does_not_read_the_clients_messages""",
     27: """engine/test_response.py::test_row_27_what_came_is_not_what_was_due
@@ -133,6 +206,10 @@ ROWS: dict[int, str] = {
         engine/test_client.py::test_row_30_a_write_that_lost_its_key_is_not_repeated
         engine/test_request.py::test_row_30_what_may_be_repeated""",
     31: "spec/test_keys.py::test_a_misused_key_is_told_once_and_in_plain_words",
+    32: """test_switches.py::test_a_tool_that_is_off_says_why_and_what_enables_it
+        test_switches.py::test_whatever_changes_what_a_call_does_changes_the_digest
+        cli/test_apps.py::test_a_tool_that_is_new_or_was_changed_is_off_until_it_is_enabled
+        test_serve_end_to_end.py::test_a_tool_that_changes_under_its_name_is_off_while_it_is_served""",
     33: """cli/test_escapes.py::test_a_terminal_shows_what_is_said_and_obeys_nothing
         cli/test_escapes.py::test_a_reply_is_shown_and_not_obeyed
         cli/test_escapes.py::test_connecting_shows_and_does_not_obey
@@ -140,9 +217,30 @@ ROWS: dict[int, str] = {
         cli/test_escapes.py::test_a_demo_shows_and_does_not_obey
         cli/test_escapes.py::test_all_that_an_agent_never_sees_is_escaped_for_people_too
         cli/test_escapes.py::test_json_for_machines_is_the_same_value
-        cli/test_escapes.py::test_nothing_that_is_printed_needs_to_be_escaped_first""",
+        cli/test_escapes.py::test_nothing_that_is_printed_needs_to_be_escaped_first
+        cli/test_activity.py::test_a_terminal_only_shows_what_texts_say
+        cli/test_activity.py::test_no_cell_of_a_csv_is_a_formula
+        cli/test_budgets.py::test_hostile_texts_of_the_ledger_are_only_shown
+        server/test_http_metrics.py::test_labels_are_known_names
+        server/test_http_metrics.py::test_there_is_an_end_to_the_series
+        test_app_security.py::test_no_cell_is_a_formula_where_semicolons_separate_cells
+        test_app_security.py::test_a_label_is_no_word_of_an_agent""",
+    34: """test_app_security.py::test_a_tool_of_a_connector_that_is_not_granted_does_not_exist
+        test_app_security.py::test_what_one_app_may_and_has_used_is_no_other_apps
+        test_app_security.py::test_a_listing_stays_what_it_is_whoever_is_shown_it
+        test_app_security.py::test_a_slow_api_of_one_app_holds_up_no_other
+        test_discovery.py::test_no_more_is_told_than_is_listed
+        policy/test_memory.py::test_a_counter_belongs_to_the_layer_that_holds_the_rule
+        store/test_contract.py::test_a_key_belongs_to_one_app_tool_and_arguments
+        store/test_contract.py::test_a_tally
+        server/test_http.py::test_two_apps_see_different_tools_on_one_endpoint
+        server/test_http.py::test_news_comes_to_the_app_that_it_is_about
+        server/test_http.py::test_what_depends_on_the_key_is_private_and_kept_for_no_time
+        server/test_http_guard.py::test_an_app_has_so_many_requests_at_once_and_others_do_not_mind
+        test_serve_end_to_end.py::test_two_clients_see_their_own_tools_and_what_another_process_switches
+        test_serve_end_to_end.py::test_news_of_a_switch_come_to_who_listens""",
 }
-WANTED = {*range(1, 5), *range(6, 23), *range(26, 32), 33}
+WANTED = {*range(1, 35)}
 
 
 @cache

@@ -108,7 +108,11 @@ class Remote:
 
     async def call(self, name: str, arguments: dict[str, Any]) -> Outcome:
         """Carries out one call there, and never a second time; raises `UnknownToolError`, `MCPGateError`."""
-        if self._scrubber.shows([name, arguments]):
+        try:
+            guessed = self._scrubber.shows([name, arguments])
+        except RecursionError:
+            raise RemoteError("The arguments cannot be sent as JSON.", _NOTHING_DONE) from None
+        if guessed:
             # an answer that repeats it would tell by its mask how much of a guess is right
             return Outcome(_GUESSED, is_error=True)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from mcpgate.store.tables import METADATA
 
 _BUSY_MS: Final = 5000
 _AGAIN_AFTER: Final = 0.01
+_POLL: Final = (0.0003, 0.001)
 _OWNER_ONLY: Final = 0o600
 _PRAGMAS: Final = (
     f"busy_timeout={_BUSY_MS}",
@@ -217,5 +219,28 @@ def _keep_log(connection: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get("reading", False):
+        connection.exec_driver_sql("BEGIN")
+    else:
+        begin(connection.connection.dbapi_connection)
+
+
+def begin(connection: Any) -> None:
+    """Begin to write on a connection of SQLite's own.
+
+    SQLite waits in steps of a tenth of a second, in which those who write all the time take turns and leave
+    none: whoever asks often gets its turn.
+    """
+    until = time.monotonic() + _BUSY_MS / 1000
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(random.uniform(*_POLL))  # noqa: S311  so that two do not keep in step
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")

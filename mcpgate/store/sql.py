@@ -19,7 +19,7 @@ from mcpgate.store import reading, removing
 from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.chain import Stored
 from mcpgate.store.counting import entry_of
-from mcpgate.store.database import Database
+from mcpgate.store.database import Database, begin
 from mcpgate.store.line import Line
 from mcpgate.store.reading import Asked
 from mcpgate.store.tables import ACTIVITY, LEDGER
@@ -76,7 +76,7 @@ class SQLStore:
         with self._writes.held() as connection:
             if self._database.is_file:
                 connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-                connection.execute("BEGIN IMMEDIATE")
+                begin(connection)
             else:
                 connection.execute("BEGIN ISOLATION LEVEL SERIALIZABLE")
                 connection.execute(f"SET LOCAL synchronous_commit = {'on' if durable else 'off'}")
