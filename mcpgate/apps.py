@@ -22,7 +22,7 @@ _LABEL: Final = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _OFF: Final[Mapping[Switch, str]] = {
     "off": "switched off for {}",
     "new": "new since its connector was granted to {}",
-    "changed": "changed since it was enabled for {}",
+    "changed": "off for {}: it has changed since it was enabled",
 }
 
 
@@ -182,12 +182,16 @@ def switched_off(
 ) -> Policy | None:
     """The policy that denies the tools that are off for an app; None where none is.
 
-    A selector's origin says why. A tool that is new or another since it was looked at is off as well.
+    A selector's origin says why, and what enables it. A tool that is new or another since it was looked at is
+    off as well.
     """
     states = ((name, switch_of(tools, connector, tool)) for name, tool in connector.tools.items())
-    deny = tuple(Selector(name, _OFF[state].format(app)) for name, state in states if state != "on")
-    mends = f"A person enables it: mcpgate apps enable {app} TOOL"
-    return Policy(f"of {app}", "switches", mends, None, deny, ()) if deny else None
+    deny = tuple(
+        Selector(name, f"{_OFF[state].format(app)} (mcpgate apps enable {app} {name})")
+        for name, state in states
+        if state != "on"
+    )
+    return Policy(f"of {app}", "switches", "A person has to enable it.", None, deny, ()) if deny else None
 
 
 def frozen(freezes: Iterable[Frozen], app: str, connectors: Iterable[str]) -> tuple[Policy, ...]:

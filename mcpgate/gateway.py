@@ -39,6 +39,7 @@ from mcpgate.records import (
     call_row,
     discovery_row,
     hash_of,
+    kept,
     lookup_row,
     refused_row,
     spending,
@@ -50,6 +51,7 @@ from mcpgate.toolset import Entry, LiveToolset, Toolset
 from mcpgate.values import Decision, Fate, Finding, Json, Outcome, Reply, Request
 
 _REUSE_SECONDS: Final = 24 * 3600.0
+_UNWRITTEN: Final = "its row could not be written, which a person has to look at: mcpgate doctor"
 _BROKEN: Final[Mapping[Fate, str]] = {
     "succeeded": "The call succeeded, but mcpgate itself failed after it ({}): look at what it did.",
     "failed": "The call failed, and mcpgate itself failed after it ({}).",
@@ -229,7 +231,8 @@ class Gateway:
                 else _failed(unsent)
             )
         except Exception as error:  # noqa: BLE001  the call was made: the agent has to know what became of it
-            outcome = _failed(MCPGateError(_BROKEN[reply.fate].format(type(error).__name__)))
+            what = _UNWRITTEN if isinstance(error, StoreError) else type(error).__name__
+            outcome = _failed(MCPGateError(_BROKEN[reply.fate].format(what)))
         return _note_key(outcome, started, reply) if started.key and unsent is None else outcome
 
     def _start(self, plan: Plan, version: int) -> tuple[Plan, Started]:
@@ -285,7 +288,7 @@ class Gateway:
             call=started.call,
             decision=plan.decision,
             args_hash=plan.args_hash,
-            arguments=None if acts and reply is not None else plan.call.arguments,
+            arguments=None if acts and reply is not None else kept(plan.call.arguments, acts=acts),
             key=started.key,
             reply=reply,
             seconds=seconds,

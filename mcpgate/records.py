@@ -17,6 +17,7 @@ from mcpgate.toolset import Entry
 from mcpgate.values import Decision, Fate, Json, Reply
 
 _TO_MILLISECONDS: Final = 1000
+_MOST_KEPT: Final = 8 * 1024
 
 
 def call_row(
@@ -48,8 +49,13 @@ def call_row(
     )
 
 
+def kept(arguments: Mapping[str, Json], *, acts: bool) -> Mapping[str, Json] | None:
+    """The arguments that a row keeps: of what moves nothing only a few, for an agent can go on for ever."""
+    return arguments if acts or len(_text(arguments)) <= _MOST_KEPT else None
+
+
 def refused_row(entry: Entry, refusal: MCPGateError, at: float, arguments: Mapping[str, Json] | None) -> Row:
-    """The row of a call that was not sent, with its arguments where they were sound."""
+    """The row of a call that was not sent, with its arguments where they were sound and few."""
     reason = refusal.decision.reason if isinstance(refusal, DeniedError) else None
     other = "arguments" if isinstance(refusal, ArgumentsError) else "failure"
     return Row(
@@ -59,7 +65,7 @@ def refused_row(entry: Entry, refusal: MCPGateError, at: float, arguments: Mappi
         args_hash="" if arguments is None else hash_of(arguments),
         decision="deny",
         rule=reason.rule if reason is not None else other,
-        arguments=arguments,
+        arguments=None if arguments is None else kept(arguments, acts=False),
         **_of_tool(entry),
     )
 
@@ -134,8 +140,11 @@ def state_of(fate: Fate, *, acts: bool, repeated: bool) -> State:
 
 def hash_of(arguments: Mapping[str, Json]) -> str:
     """What the same canonical arguments are known by."""
-    text = json.dumps(arguments, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_text(arguments).encode()).hexdigest()
+
+
+def _text(arguments: Mapping[str, Json]) -> str:
+    return json.dumps(arguments, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def _of_tool(entry: Entry) -> dict[str, Any]:

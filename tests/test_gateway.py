@@ -830,7 +830,9 @@ def test_a_store_that_fails_after_the_call_leaves_it_reserved(broken: str) -> No
     recorder.broken, recorder.error = {broken}, StoreError("The database is locked.")
     gate = gateway(recorder, app(DAY_BUDGET))
     outcome = call(gate, amount=600, currency="usd")
-    assert outcome.text.startswith("The call succeeded, but mcpgate itself failed after it (StoreError)")
+    assert outcome.text.startswith(
+        "The call succeeded, but mcpgate itself failed after it (its row could not be"
+    )
     assert [entry.state for entry in recorder.entries] == ["reserved"]
     recorder.broken = set()
     assert call(gate, amount=401, currency="usd").text.startswith("Denied by budget")
@@ -936,3 +938,22 @@ def test_an_api_that_echoes_the_credential_learns_nothing_to_the_agent(
         shown = repr([outcomes, gate.store.rows]) + caplog.text
     for part in (GOOD_KEY, GOOD_KEY[:14], base64.b64encode(GOOD_KEY.encode()).decode()[4:20]):
         assert part not in shown
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "written"),
+    [
+        ("shop_list_orders", {"status": "x" * 9000}, False),
+        ("shop_list_orders", {"status": "x" * 100}, True),
+        # 5: what cannot be built was sound before
+        ("shop_delete_order", {"order": "../" + "x" * 9000}, False),
+    ],
+)
+def test_an_agent_does_not_fill_the_disk_with_what_moves_nothing(
+    tool: str, arguments: dict[str, Any], written: bool
+) -> None:
+    recorder = Recorder()
+    call(gateway(recorder), tool, **arguments)
+    (row,) = recorder.rows
+    assert (row.arguments == arguments) is written
+    assert row.args_hash

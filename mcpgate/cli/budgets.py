@@ -40,6 +40,8 @@ def show_budgets(app: str, options: Options, *, as_json: bool) -> None:
         return
     if names == [RUN] and not options.connectors:
         print(_OF_FLAGS)
+    elif not names:
+        print(plain(f"There is no app {app} any more, but calls of it are still spent."))
     else:
         _show_counters(rows)
     for name, fault in faults.items():
@@ -60,9 +62,11 @@ def decide(call: str, state: Literal["settled", "released"]) -> None:
 
 
 def _apps(app: str, options: Options) -> list[str]:
-    """The apps that are shown; raises `NotFoundError`."""
+    """The apps that are shown, none for one that is gone with calls left; raises `NotFoundError`."""
     known = [RUN, *(each.name for each in config().all())]
     if app and app not in known:
+        if _open_calls(app) and not options.connectors:
+            return []
         hint = f"Known are: {', '.join(known)}."
         raise NotFoundError(f"There is no app '{app[:80]}'{did_you_mean(app[:80], known)}", hint)
     if options.connectors and app not in ("", RUN):

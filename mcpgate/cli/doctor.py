@@ -16,7 +16,9 @@ from mcpgate import __version__, catalog, paths
 from mcpgate.apps import App, Grant
 from mcpgate.cli.console import plain, print_json, stdout
 from mcpgate.cli.doctor_keys import Finding, vault_and_credentials
+from mcpgate.cli.live import open_stored
 from mcpgate.cli.opening import account_policy
+from mcpgate.cli.vaults import config, database
 from mcpgate.clients.config_file import open_config
 from mcpgate.clients.entry import is_own
 from mcpgate.clients.table import CLIENTS, config_path, is_installed
@@ -57,6 +59,7 @@ def _findings(scrubber: Scrubber, *, offline: bool, live: bool) -> Iterator[Find
         # nothing can be found by name, so all that follows would be told wrongly
         return
     yield from vault_and_credentials(scrubber, offline=offline, live=live)
+    yield from _apps()
     yield from _clients()
 
 
@@ -142,6 +145,37 @@ def _problems(policy: Policy, name: str) -> list[str]:
     except SpecError as error:
         return error.problems
     return []
+
+
+def _apps() -> Iterator[Finding]:
+    """Every app, and whether it opens; what keeps several from it is told once."""
+    if not database().exists():
+        return
+    good: list[str] = []
+    faults: dict[tuple[str, str], list[str]] = {}
+    try:
+        kept = config()
+        stored = kept.all()
+        for app in stored:
+            try:
+                build_toolset(open_stored(app, kept, []))
+                good.append(app.name)
+            except MCPGateError as error:
+                faults.setdefault((error.message, error.hint), []).append(app.name)
+    except MCPGateError as error:
+        yield Finding("app", "fault", error.message, error.hint)
+        return
+    for (message, hint), names in faults.items():
+        first = message.splitlines()[0]
+        mend = hint or f"Correct it, then look again: mcpgate apps show {shlex.quote(names[0])}"
+        yield Finding("app", "fault", f"{', '.join(names)} cannot be opened: {first}", mend)
+    for app in stored:
+        if app.paused:
+            yield Finding("app", "note", f"{app.name} is paused", f"mcpgate apps resume {app.name}")
+        if app.expired():
+            yield Finding("app", "note", f"the key of {app.name} has expired", f"mcpgate apps rotate {app.name}")
+    if good:
+        yield Finding("app", "ok", ", ".join(good))
 
 
 def _clients() -> Iterator[Finding]:

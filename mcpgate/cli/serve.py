@@ -23,6 +23,8 @@ def serve_apps(host: str, port: int, hosts: list[str], origins: list[str]) -> in
     from mcpgate.server.web.metrics import Metrics
 
     metrics, served = Metrics(), Served()
+    # one that cannot be used is told now, and not to each client
+    served.store.version()
     if not served.config.all():
         print(
             "There is no app yet; one is made, also while this runs, by: mcpgate apps create", file=sys.stderr
@@ -76,7 +78,8 @@ class Apps:
     def ready(self) -> str:
         """Why no call can be answered at this moment; nothing where one can."""
         try:
-            self._served.store.version()
+            with self._served.store.transaction():
+                pass
         except MCPGateError as error:
             return error.message
         return ""

@@ -133,6 +133,9 @@ def _path_value(part: Placeholder, value: Json, has_pattern: bool) -> str:
     if not has_pattern and _decode(text) != text:
         # a server that decodes twice would read another value than the rules did
         raise ArgumentsError(f"{part.name}: {shown} is percent-encoded; give it as it is")
+    if not has_pattern and re.search(r"\\" if part.slashes else r"[/\\]", text):
+        # a server that decodes before it routes would find another object, or another tool
+        raise ArgumentsError(f"{part.name}: {shown} has a slash or a backslash, which no id here has")
     if not text.isascii() and not has_pattern:
         raise ArgumentsError(f"{part.name}: {shown} has characters outside ASCII")
     if not part.slashes:

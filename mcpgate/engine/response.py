@@ -181,7 +181,10 @@ def _error(connector: Connector, tool: Tool, reply: Reply, mask: tuple[Place, ..
     codes = [found for place in connector.errors.code for found in place.all(reply.body, reply.headers)]
     codes = [_clip(redact(_text(code), hidden)) for code in codes if code not in _EMPTY]
     said = redact(_message(connector, tool, reply), hidden)[:_MOST_SAID]
+    unknown = reply.fate == "unknown" and tool.category != "read"
     hint = _hint(connector.errors.hints, codes, reply.status) or _silence(tool, reply)
+    if unknown and not reply.request.key and _LOOK_FIRST not in hint:
+        hint = f"{hint} {_LOOK_FIRST}".strip()
     facts = {
         "error": reply.problem,
         "status": reply.status,
@@ -190,11 +193,11 @@ def _error(connector: Connector, tool: Tool, reply: Reply, mask: tuple[Place, ..
         "hint": hint or None,
         "request_id": reply.request_id or None,
         "idempotency_key": reply.request.key or None,
-        "outcome": "unknown" if reply.fate == "unknown" and tool.category != "read" else None,
+        "outcome": "unknown" if unknown else None,
     }
     text = f"{reply.problem}{f' ({codes[0]})' if codes else ''}{f': {said}' if said else ''}"
     text = text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
-    if facts["outcome"]:
+    if unknown:
         text += " It is not known whether this was carried out."
     if hint:
         text += f" {hint}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import sqlite3
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,6 +42,22 @@ _FAULTS: Final[Mapping[str, str]] = {
     "PERM": "it cannot be opened",
     "READONLY": "it cannot be written to",
 }
+_NO_ROOM: Final = "Make room on the disk that it lies on, then try again."
+_FROM_A_COPY: Final = (
+    "Bring it back from a copy: stop every mcpgate, put the copy in its place, take away the files beside it "
+    "that end with -wal and -shm, and start again."
+)
+_HINTS: Final[Mapping[str, str]] = {
+    _FAULTS["FULL"]: _NO_ROOM,
+    os.strerror(errno.ENOSPC): _NO_ROOM,
+    _FAULTS["CORRUPT"]: _FROM_A_COPY,
+    _FAULTS["NOTADB"]: _FROM_A_COPY,
+    _FAULTS["ERROR"]: f"If a newer mcpgate made it, use that one. {_FROM_A_COPY}",
+}
+_HINT: Final = "Look at who may read and write it and its folder, and whether another program holds it."
+# what SQLite keeps beside a file, as long as anyone has it open
+_BESIDE: Final = ("-wal", "-shm")
+Identity = tuple[int, int]
 
 
 class Database:
@@ -49,6 +66,8 @@ class Database:
     def __init__(self, address: str) -> None:
         self.address = address
         self._engine: Engine | None = None
+        self._file: Identity | None = None
+        self._moved = False
 
     @property
     def is_file(self) -> bool:
@@ -64,16 +83,28 @@ class Database:
         """Whether there is something to read; looking makes no file. Raises `StoreError`."""
         if not self.is_file:
             return True
-        fault = ""
-        try:
-            Path(self.address).stat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError as error:
-            fault = error.strerror or type(error).__name__
-        if fault:
-            raise _cannot_be_used(self.address, fault)
-        return True
+        self.check()
+        return self._identity() is not None
+
+    def check(self) -> None:
+        """See that the file is the one it was at the first use. Raises `StoreError`, from then on always.
+
+        One that was moved or replaced goes on working for whoever has it open, and sees no freeze any more.
+        """
+        if self._file is None:
+            return
+        if self._moved or self._identity() != self._file:
+            self.refuse()
+
+    def refuse(self) -> NoReturn:
+        """Never use it again, for it is another one. Raises `StoreError`."""
+        self._moved = True
+        what = "is not the file that it was when this started: it was moved or replaced."
+        raise StoreError(f"The database {self.address} {what}", "Start mcpgate again.")
+
+    def beside(self) -> tuple[Identity | None, ...]:
+        """What lies beside the file: the same ones as long as a connection is open. Raises `StoreError`."""
+        return tuple(self._identity(name) for name in _BESIDE) if self.is_file else ()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -132,12 +163,27 @@ class Database:
         if self._engine is None:
             engine = _engine(self.address)
             try:
+                file = self._identity() if self.is_file else None
                 _make_tables(engine)
             except BaseException:
                 engine.dispose()
                 raise
-            self._engine = engine
+            self._engine, self._file = engine, file
+        self.check()
         return self._engine
+
+    def _identity(self, beside: str = "") -> Identity | None:
+        """Which file is there; None where there is none."""
+        fault = ""
+        try:
+            found = os.stat(self.address + beside)  # noqa: PTH116  every call does this
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            fault = error.strerror or type(error).__name__
+        if fault:
+            raise _cannot_be_used(self.address, fault)
+        return found.st_dev, found.st_ino
 
 
 def _engine(address: str) -> Engine:
@@ -187,8 +233,7 @@ def _make_file(path: Path) -> None:
 
 def _cannot_be_used(address: str, fault: str) -> StoreError:
     shown = make_url(address).render_as_string(hide_password=True) if "://" in address else address
-    hint = "Look at who may read and write it and its folder, and whether another program holds it."
-    return StoreError(f"The database {shown} cannot be used: {fault}.", hint)
+    return StoreError(f"The database {shown} cannot be used: {fault}.", _HINTS.get(fault, _HINT))
 
 
 def _fault(error: Exception) -> str:

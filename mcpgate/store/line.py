@@ -54,6 +54,7 @@ class Line:
         self._database = database
         self._lock = threading.Lock()
         self._connection: Any = None
+        self._beside: tuple[object, ...] = ()
 
     @contextmanager
     def held(self) -> Iterator[Any]:
@@ -62,8 +63,7 @@ class Line:
             raise StoreError("The database is held by another call of this process.", "Try again.")
         try:
             with self._database.told():
-                if self._connection is None:
-                    self._connection = self._database.connection()
+                self._connect()
                 try:
                     yield self._connection
                 except BaseException:
@@ -76,6 +76,15 @@ class Line:
         """Let go of the connection; the next use makes another."""
         with self._lock:
             self._drop()
+
+    def _connect(self) -> None:
+        self._database.check()
+        if self._connection is None:
+            self._connection = self._database.connection()
+            self._beside = self._database.beside()
+        elif self._beside != self._database.beside():
+            # whoever comes now writes to new ones, and nothing of that is seen here
+            self._database.refuse()
 
     def _undo(self) -> None:
         try:

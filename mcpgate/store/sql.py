@@ -138,10 +138,12 @@ class SQLStore:
         """
         self._check_key()
         verdict = self.verify()
-        if verdict.broken is not None and not anyway:
+        if verdict.changed and not anyway:
             what = "The activity is not as it was written, so nothing is taken out of it."
             raise StoreError(what, "See what was changed: mcpgate activity verify")
         dialect, starts, total = self._database.dialect, verdict.starts, 0
+        # what is to come is not taken out, so its absence is not excused
+        before = min(before, self._clock())
         with self.transaction(durable=True) as transaction:
             removing.forget(transaction.connection, dialect, min(before, self._clock() - _COUNTED))
             upto = removing.ends(transaction.connection, dialect, before)
@@ -151,7 +153,7 @@ class SQLStore:
                 if count:
                     moment = datetime.fromtimestamp(before, UTC).isoformat(timespec="seconds")
                     row = self._row("pruned", f"{count} rows from before {moment}")
-                    transaction.write(row, {"pruned": starts})
+                    transaction.write(row, {"pruned": starts, "before": before})
             if not count:
                 break
             total += count

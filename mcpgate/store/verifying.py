@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hmac import compare_digest
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, exists, func, select
 
+from mcpgate.activity import Kind
 from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.chain import digest, mac
-from mcpgate.store.tables import ACTIVITY
+from mcpgate.store.tables import ACTIVITY, LEDGER
 
 Head = tuple[int, str]
 """A row by its number and its mac."""
+_C: Final = ACTIVITY.c
 _NONE: Final[Head] = (0, "")
 _AT_ONCE: Final = 500
 _CUT: Final = "the log was cut short or written anew: the row that was kept elsewhere is not in it"
@@ -41,9 +43,20 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Calls:
+    """How many calls of the ledger, and the first of them."""
+
+    count: int
+    first: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What was found: rows, the head and the beginning of each stream, and the first broken place.
 
+    Calls of the ledger that are `unlogged` have no row, though none was pruned from their time; those
+    `given_back` were released, though the log says that they succeeded, and not that a person did that.
     `unchecked` rows are under a key that is not at hand: nobody can say who has written them. A head that was
     kept elsewhere was *met*, *missing*, or *pruned* since, so that it proves nothing any more.
     """
@@ -55,6 +68,13 @@ class Verdict:
     stretches: tuple[Stretch, ...]
     expected: Literal["", "met", "pruned", "missing"]
     broken: Broken | None
+    unlogged: Calls | None = None
+    given_back: Calls | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether log or ledger is not as it was written."""
+        return any(fault is not None for fault in (self.broken, self.unlogged, self.given_back))
 
 
 def verify(connection: Connection, key: ActivityKey | None, expected: Head | None) -> Verdict:
@@ -67,7 +87,13 @@ def verify(connection: Connection, key: ActivityKey | None, expected: Head | Non
         if fault:
             broken = Broken(str(row["stream"]), row["seq"], fault)
             break
-    return check.verdict(broken, expected)
+    verdict = check.verdict(broken, expected)
+    if broken is not None:
+        # what was pruned may be told of only after that place
+        return verdict
+    unlogged = _first(connection, check.pruned, LEDGER.c.category != "read", ~_has("started"))
+    released = (LEDGER.c.state == "released", _has("finished", _C.outcome == "succeeded"), ~_has("changed"))
+    return replace(verdict, unlogged=unlogged, given_back=_first(connection, check.pruned, *released))
 
 
 @dataclass(slots=True)
@@ -87,6 +113,7 @@ class _Check:
     count: int = 0
     unchecked: int = 0
     met: bool = False
+    pruned: float = float("-inf")
     heads: dict[str, Head] = field(default_factory=dict)
     firsts: dict[str, int] = field(default_factory=dict)
     keyed: set[str] = field(default_factory=set)
@@ -157,6 +184,8 @@ class _Check:
         # once there is a key, what anyone can write excuses nothing
         if row["key_id"] or row["stream"] not in self.keyed:
             self.trusted.add(place)
+            if row["kind"] == "pruned":
+                self.pruned = max(self.pruned, float(facts["before"]))
             for stream, ranges in facts.get("erased", {}).items():
                 for first, last in ranges:
                     self.erased.update((stream, seq) for seq in range(first, last + 1))
@@ -191,3 +220,17 @@ def _starts(connection: Connection) -> Iterator[tuple[str, _Start]]:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             continue  # the chain breaks there
     yield from latest.items()
+
+
+def _has(kind: Kind, *also: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a call of the ledger has such a row."""
+    return exists().where(_C.call == LEDGER.c.call, _C.kind == kind, *also)
+
+
+def _first(connection: Connection, since: float, *which: ColumnElement[bool]) -> Calls | None:
+    """The calls of the ledger that are so, of those from which no row was pruned."""
+    chosen = select(func.count().over(), LEDGER.c.call, LEDGER.c.at).where(*which)
+    if since > float("-inf"):
+        chosen = chosen.where(LEDGER.c.at >= since)
+    found = connection.execute(chosen.order_by(LEDGER.c.at, LEDGER.c.call).limit(1)).first()
+    return None if found is None else Calls(*found)

@@ -37,6 +37,7 @@ REFUSED = [
     *("", "\t", "a\r\nHost:x", "a\n", "a\x7f", "a%0d%0ab", "a%00", "%C2%85"),
     # a server that decodes twice would read what no rule saw
     *("%6f1", "a%2Fb", "100%25"),
+    "a\\b",
     *("ｃus_1", "cus_１", "a\u200b", "a\u202eb", "é"),
 ]
 
@@ -46,6 +47,12 @@ REFUSED = [
 def test_row_10_a_path_value_that_is_refused(path: str, value: str) -> None:
     with pytest.raises(ArgumentsError, match=r"^x: |over and over"):
         prepare(path_tool(path), x=value)
+
+
+@pytest.mark.parametrize("path", ["/a/{x}", "/a/{x}.json", "/a/v{x}"])
+def test_row_10_a_slash_is_for_a_path_that_takes_several_parts(path: str) -> None:
+    with pytest.raises(ArgumentsError, match="a slash or a backslash"):
+        prepare(path_tool(path), x="p1/refunds")
 
 
 @pytest.mark.parametrize("value", [".", "..", "%2e", "%2E%2e", "%25252e"])
@@ -65,7 +72,7 @@ def test_row_10_slashes_are_kept_but_no_part_is_empty(value: str) -> None:
     ("path", "param", "value", "sent"),
     [
         ("/a/{x}", "A text.", "a b?c#d;e&f=g@h:i+j%k", "/a/a%20b%3Fc%23d%3Be%26f%3Dg%40h%3Ai%2Bj%25k"),
-        ("/a/{x}/b", "A text.", "x/y", "/a/x%2Fy/b"),
+        ("/a/{x}/b", FREE, "x/y", "/a/x%2Fy/b"),
         ("/a/{x}/b", "A text.", "a..b...", "/a/a..b.../b"),
         ("/a/{x}.json", "A text.", "~'()*!", "/a/~%27%28%29%2A%21.json"),
         ("/a/{x...}", "A text.", "src/a b/c%d.txt", "/a/src/a%20b/c%25d.txt"),

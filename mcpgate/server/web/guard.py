@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import re
 from collections import Counter
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
 
 from starlette.responses import PlainTextResponse, Response
+
+from mcpgate.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +28,8 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 _ANYWHERE: Final = ("/healthz", "/readyz")  # those who ask for them know no name of this machine
 _KEY: Final = re.compile(rb"mgw_[A-Za-z0-9_-]{16,128}")
 _KEY_IN_URL: Final = re.compile(rb"mgw_|(?:^|[?&;])(?:access_token|api_?key|token|key)=", re.IGNORECASE)
+_HOST: Final = re.compile(r"(?P<name>[^:\[\]]+|\[(?P<address>[^\]]+)\])(?::(?P<port>[0-9]{1,5}))?")
+_HOST_NAME: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.(?!-)[A-Za-z0-9_-]{1,63})*\.?")
 _ADMITTED: Final = "mcpgate.admitted"
 _LISTEN: Final = b"subscriptions/listen"
 
@@ -73,9 +78,18 @@ def admitted(request: Any) -> Admitted:
 
 
 class Names:
-    """The hosts that this server goes by, and the origins whose pages may call it."""
+    """The hosts that this server goes by, and the origins whose pages may call it.
+
+    Raises `UsageError` for a host that is no name, which no request could ever give.
+    """
 
     def __init__(self, port: int, hosts: Collection[str] = (), origins: Collection[str] = ()) -> None:
+        for host in hosts:
+            if not _is_host(host):
+                raise UsageError(
+                    f"--allow-host {host[:80]!r} is no host name.",
+                    "Give the name alone, or with its port: gate.example.com or gate.example.com:8443",
+                )
         ports = (f":{port}", "") if port == 80 else (f":{port}",)
         self._loopback = {name + suffix for name in LOOPBACK for suffix in ports}
         self._hosts = {host.lower() for host in hosts}
@@ -91,6 +105,19 @@ class Names:
         origin = only(headers, b"origin").decode("latin-1").lower()
         if origin not in {f"http://{host}", f"https://{host}"} | self._origins:
             raise RefusedRequestError(403, WRONG_ORIGIN)
+
+
+def _is_host(text: str) -> bool:
+    """Whether a text is a host as a request names it: a name or an address, with or without a port."""
+    found = _HOST.fullmatch(text)
+    if found is None or not 0 < int(found["port"] or 1) <= 65535:
+        return False
+    if found["address"] is None:
+        return len(text) <= 260 and _HOST_NAME.fullmatch(found["name"]) is not None
+    try:
+        return bool(ipaddress.IPv6Address(found["address"]))
+    except ValueError:
+        return False
 
 
 class Guard:
