@@ -29,11 +29,18 @@ from mcpgate.arguments import check_arguments
 from mcpgate.discovery import DISCOVERY_NAMES, DISCOVERY_TOOLS, discover
 from mcpgate.engine.http import Backend
 from mcpgate.engine.hygiene import visible
-from mcpgate.errors import CredentialError, DeniedError, MCPGateError, RefusedError, StoreError
+from mcpgate.errors import (
+    ArgumentsError,
+    CredentialError,
+    DeniedError,
+    MCPGateError,
+    RefusedError,
+    StoreError,
+)
 from mcpgate.ledger import Entry as Spending
 from mcpgate.lookup import look_up, request_said
 from mcpgate.policy.call import Call, UndecidableError
-from mcpgate.policy.decide import decide, explain, structure, tallies
+from mcpgate.policy.decide import asks_lookup, decide, explain, paced, structure, tallies
 from mcpgate.policy.templates.money import amount_of
 from mcpgate.records import (
     call_row,
@@ -51,6 +58,7 @@ from mcpgate.toolset import Entry, LiveToolset, Toolset
 from mcpgate.values import Decision, Fate, Finding, Json, Outcome, Reply, Request
 
 _REUSE_SECONDS: Final = 24 * 3600.0
+_GUESSED: Final = "The arguments hold what looks like a credential, which no call has to hold."
 _UNWRITTEN: Final = "its row could not be written, which a person has to look at: mcpgate doctor"
 _BROKEN: Final[Mapping[Fate, str]] = {
     "succeeded": "The call succeeded, but mcpgate itself failed after it ({}): look at what it did.",
@@ -61,13 +69,14 @@ _BROKEN: Final[Mapping[Fate, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A call that was decided and could be sent."""
+    """A call that was decided and could be sent; `same` is what the same call is known by in the ledger."""
 
     entry: Entry
     call: Call
     decision: Decision
     request: Request
     args_hash: str
+    same: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +163,17 @@ class Gateway:
             trace = tuple(step for step in entry.bound if isinstance(step, Finding))
             decision = Decision("deny", trace, entry.denied)
             raise DeniedError(explain(entry.denied), decision)
+        self._check_guess(arguments)
         canonical = check_arguments(entry.tool, entry.validator, arguments)
         return Call(entry.tool, canonical, now=self._clock(), settings=entry.grant.account.settings)
 
     async def look_up(self, entry: Entry, call: Call) -> tuple[Call, float]:
         """Step 3, with its row: the call as far as it is known then, and the seconds it took.
 
-        Raises `CredentialError`.
+        Raises `CredentialError`, and `DeniedError` where a rate is used up: a lookup is sent as well.
         """
+        if entry.counts and asks_lookup(entry.bound, call):
+            self._check_pace(entry, call)
         found = await look_up(entry, call, self._backend)
         if found.reply is not None:
             self._note(lookup_row(entry, self._clock(), found.reply, found.seconds))
@@ -176,14 +188,14 @@ class Gateway:
             raise RefusedError(said)
         left = round(request.timeout - spent, 3)
         request = dataclasses.replace(request, timeout=left, before=call.before, now=call.now)
-        return Plan(entry, call, decision, request, hash_of(call.arguments))
+        return Plan(entry, call, decision, request, hash_of(call.arguments), _same(entry, call))
 
     def count(self, plan: Plan) -> Plan:
         """A plan that was held against the ledger, where nothing is entered; raises `DeniedError`."""
         if not plan.entry.counts:
             return plan
         with self._store.transaction() as transaction:
-            spent = spending(plan.entry, self._clock(), "", plan.args_hash, _moved(plan.call), "", None)
+            spent = spending(plan.entry, self._clock(), "", plan.same, _moved(plan.call), "", None)
             return _counted(plan, transaction, spent)
 
     def plan(self, entry: Entry, arguments: dict[str, Json]) -> Plan:
@@ -250,10 +262,10 @@ class Gateway:
             if entry.acts and plan.request.key_header:
                 since = now - _REUSE_SECONDS
                 earlier = transaction.take_over(
-                    entry.app.name, entry.tool.name, plan.args_hash, since, self._started.values()
+                    entry.app.name, entry.tool.name, plan.same, since, self._started.values()
                 )
                 key = earlier.key if earlier is not None else str(uuid.uuid4())
-            spent = spending(entry, now, call_id, plan.args_hash, _moved(plan.call), key, earlier)
+            spent = spending(entry, now, call_id, plan.same, _moved(plan.call), key, earlier)
             if entry.counts:
                 plan = _counted(plan, transaction, spent)
             transaction.reserve(spent)
@@ -306,11 +318,25 @@ class Gateway:
     def _discover(self, toolset: Toolset, name: str, arguments: dict[str, Json]) -> Outcome:
         """A question about the app itself: nothing is sent for it."""
         try:
+            self._check_guess(arguments)
             outcome = discover(toolset, name, arguments)
         except RefusedError as refusal:
             outcome = _failed(refusal)
         self._note_if_possible(discovery_row(toolset.app, name, self._clock(), refused=outcome.is_error))
         return self._clean(outcome)
+
+    def _check_pace(self, entry: Entry, call: Call) -> None:
+        rules = paced(entry.bound)
+        with self._store.transaction() as transaction:
+            spent = spending(entry, self._clock(), "", _same(entry, call), None, "", None)
+            found = {tally: transaction.spent(tally, spent) for tally in tallies(rules, call)}
+        _allowed(decide(rules, call, found.__getitem__))
+
+    def _check_guess(self, arguments: dict[str, Json]) -> None:
+        """Nothing that an agent gives is scrubbed in what it reads: by the mask it would learn, letter by
+        letter, how much of a guess is right. Raises `ArgumentsError`."""
+        if self._scrubber.shows(arguments):
+            raise ArgumentsError(_GUESSED, "Leave it out: mcpgate adds it by itself.")
 
     def _note(self, row: Row) -> None:
         row = self._scrubbed(row)
@@ -361,6 +387,13 @@ def _note_key(outcome: Outcome, started: Started, reply: Reply) -> Outcome:
             f"idempotency key ({started.key}), so that it cannot act twice."
         )
     return dataclasses.replace(outcome, note=" ".join(notes))
+
+
+def _same(entry: Entry, call: Call) -> str:
+    """What the same call is known by: its key says nothing of one on another account, or in the sandbox."""
+    account = entry.grant.account
+    where = [account.origin, account.name, entry.app.sandbox]
+    return hash_of({"where": where, "arguments": call.arguments})
 
 
 def _counted(plan: Plan, transaction: Transaction, spent: Spending) -> Plan:

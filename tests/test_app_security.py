@@ -390,6 +390,46 @@ def test_a_bridge_does_not_tell_a_good_guess_of_its_key_from_a_bad_one(as_name: 
         assert there.methods.count("tools/call") == 1
 
 
+def test_no_mask_tells_a_good_guess_of_a_credential_from_a_bad_one(
+    billing: str, create: Callable[..., str], gate: Gate, api: Loopback
+) -> None:
+    """Not to the app whose credential it is, nor to another one."""
+    support = create("support", "-c", "desk", "--discovery")
+    assert gate.said(billing, "shop_send_note", **NOTE) == '{"id":"x_1"}'
+    for key, tool in (
+        (billing, "shop_send_note"),
+        (billing, "mcpgate_tool_metadata"),
+        (support, "desk_list_cases"),
+        (support, "mcpgate_tool_metadata"),
+    ):
+        told = set()
+        for text in (SECRET[:14], SECRET[:13] + "~"):
+            for form in (text, text.encode().hex(), ",".join(str(ord(char)) for char in text)):
+                told.add(gate.said(key, tool, **{form: 1}))
+                told.add(gate.said(key, tool, to=form, tool=form))
+        assert len(told) == 1, told
+        assert "***" not in told.pop()
+    assert len(api.requests) == 1
+
+
+def test_an_app_that_is_moved_into_the_sandbox_calls_nothing_real_and_frees_nothing(
+    billing: str, gate: Gate, api: Loopback
+) -> None:
+    api.then(Reply(501))
+    assert "is sent under the same" in gate.post(billing, call("shop_send_note", **NOTE)).text
+    for moved in (True, False):
+        config().replace(kept(), replace(kept(), sandbox=moved), "as apps apply does it")
+        before = len(api.requests)
+        assert gate.post(billing, call("shop_create_order", amount=1, currency="usd")).status == 200
+        assert len(api.requests) - before == (not moved)
+        if moved:
+            gate.said(billing, "shop_send_note", **NOTE)
+            assert len(api.requests) == 1
+    states = [(entry.tool, entry.state, entry.sandbox) for entry in sql_store().ledger()]
+    assert ("shop_send_note", "unknown", False) in states
+    assert ("shop_send_note", "settled", True) in states
+
+
 # --- row 33: texts in tables and labels ------------------------------------------------------------------
 
 

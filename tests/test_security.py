@@ -91,6 +91,7 @@ ROWS: dict[int, str] = {
         test_taint.py::test_a_server_that_tells_everything_does_not_tell_it
         test_taint.py::test_the_search_finds_it_however_it_is_written
         test_gateway.py::test_a_secret_in_a_reply_goes_nowhere
+        test_app_security.py::test_no_mask_tells_a_good_guess_of_a_credential_from_a_bad_one
         test_gateway.py::test_whatever_breaks_is_said_and_leaks_nothing
         test_gateway.py::test_an_api_that_echoes_the_credential_learns_nothing_to_the_agent""",
     14: """engine/test_hygiene.py::test_a_text_of_an_api_shows_all_that_it_says
@@ -229,6 +230,7 @@ ROWS: dict[int, str] = {
         test_app_security.py::test_what_one_app_may_and_has_used_is_no_other_apps
         test_app_security.py::test_a_listing_stays_what_it_is_whoever_is_shown_it
         test_app_security.py::test_a_slow_api_of_one_app_holds_up_no_other
+        test_app_security.py::test_an_app_that_is_moved_into_the_sandbox_calls_nothing_real_and_frees_nothing
         test_discovery.py::test_no_more_is_told_than_is_listed
         policy/test_memory.py::test_a_counter_belongs_to_the_layer_that_holds_the_rule
         store/test_contract.py::test_a_key_belongs_to_one_app_tool_and_arguments

@@ -189,7 +189,7 @@ def test_two_clients_see_their_own_tools_and_what_another_process_switches(serve
             assert await names(billing) == EVERY - {"shop_send_note", "shop_list_orders"}
             assert await names(support) == READS
             off = await billing.call_tool("shop_send_note", NOTE)
-            assert "switched off for billing" in text(off)
+            assert "off for billing" in text(off)
             await command(served, "apps", "disable", "support", "shop_list_orders")
             assert await names(support) == set()
 
@@ -316,7 +316,7 @@ def test_a_tool_that_changes_under_its_name_is_off_while_it_is_served(served: Se
             served.connector.write_text(changed.replace("tools:\n", f"tools:\n{new}"))
             assert await names(billing) == EVERY - {"shop_send_note"}
             for tool, given in (("shop_send_note", NOTE), ("shop_get_order", {})):
-                assert "A person enables it" in text(await billing.call_tool(tool, given))
+                assert "mcpgate apps enable billing" in text(await billing.call_tool(tool, given))
             await command(served, "apps", "enable", "billing", "shop_get_order")
             assert await names(billing) == {*EVERY - {"shop_send_note"}, "shop_get_order"}
 

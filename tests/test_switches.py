@@ -43,7 +43,7 @@ def test_a_tool_is_on_as_it_was_when_it_was_looked_at() -> None:
     ("kept", "state", "says"),
     [
         ({"on": False}, "off", f"{PAY}: switched off for till"),
-        ({"digest": "another"}, "changed", f"{PAY}: changed since it was enabled for till"),
+        ({"digest": "another"}, "changed", f"{PAY}: off for till: it has changed since it was enabled"),
         (None, "new", f"{PAY}: new since its connector was granted to till"),
         ({"on": 1}, "off", f"{PAY}: switched off for till"),
     ],
@@ -59,8 +59,8 @@ def test_a_tool_that_is_off_says_why_and_what_enables_it(
     policy = switched_off(tools, connector(), "till")
     assert policy is not None
     assert policy.kind == "switches"
-    assert [f"{selector.text}: {selector.origin}" for selector in policy.deny] == [says]
-    assert "mcpgate apps enable till" in policy.description
+    mends = f" (mcpgate apps enable till {PAY})"
+    assert [f"{selector.text}: {selector.origin}" for selector in policy.deny] == [says + mends]
     assert denied(policy) == {PAY}
 
 

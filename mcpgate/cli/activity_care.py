@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from mcpgate.cli.activity import NOTHING, say_nothing
@@ -15,8 +15,9 @@ from mcpgate.cli.console import plain, print_json
 from mcpgate.cli.moments import read_moment, show_moment
 from mcpgate.cli.vaults import database, sql_store
 from mcpgate.errors import CredentialError, UsageError
+from mcpgate.ledger import Entry
 from mcpgate.store.reading import Asked
-from mcpgate.store.verifying import Broken, Head, Verdict
+from mcpgate.store.verifying import Broken, Calls, Head, Verdict
 
 _HEAD: Final = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})")
 _BROKEN: Final = 1
@@ -41,11 +42,11 @@ def verify(head: str, *, as_json: bool) -> int:
         verdict = replace(
             _EMPTY, expected="missing", broken=Broken("", expected[0], "there is no log any more")
         )
-    code = _BROKEN if verdict.broken else CredentialError.exit_code if verdict.unchecked else 0
+    code = _BROKEN if verdict.changed else CredentialError.exit_code if verdict.unchecked else 0
     blind = list(_blind(verdict))
     if as_json:
         print_json(_facts(verdict, blind))
-    elif not verdict.count and not verdict.broken:
+    elif not verdict.count and not verdict.changed:
         say_nothing(NOTHING)
     else:
         for line in _told(verdict, blind):
@@ -80,10 +81,13 @@ def prune(older_than: str, *, anyway: bool, yes: bool) -> None:
         return
     before = show_moment(moment)
     agree(f"Take every row from before {before} out of the activity for good?", yes=yes)
-    count = sql_store().prune(moment, anyway=anyway)
+    store = sql_store()
+    count = store.prune(moment, anyway=anyway)
     print(
         f"Took out {_rows(count)} from before {before}." if count else f"No row from before {before} can go."
     )
+    for line in _held_up(store.ledger(states=("reserved", "unknown")), moment):
+        print(plain(line))
 
 
 def _read_head(text: str) -> Head:
@@ -107,7 +111,7 @@ def _blind(verdict: Verdict) -> Iterator[str]:
 def _facts(verdict: Verdict, blind: list[str]) -> dict[str, Any]:
     broken = verdict.broken
     return {
-        "sound": broken is None and not verdict.unchecked,
+        "sound": not verdict.changed and not verdict.unchecked,
         "count": verdict.count,
         "unchecked": verdict.unchecked,
         "heads": {stream: f"{seq}:{mac}" for stream, (seq, mac) in verdict.heads.items()},
@@ -117,6 +121,8 @@ def _facts(verdict: Verdict, blind: list[str]) -> dict[str, Any]:
             for each in verdict.stretches
         ],
         "broken": broken and {"stream": broken.stream, "seq": broken.seq, "what": broken.what},
+        "unlogged": verdict.unlogged and asdict(verdict.unlogged),
+        "given_back": verdict.given_back and asdict(verdict.given_back),
         "expected": verdict.expected or None,
         "cannot_notice": blind,
     }
@@ -126,6 +132,14 @@ def _told(verdict: Verdict, blind: list[str]) -> Iterator[str]:
     broken = verdict.broken
     if broken is not None:
         yield f"Broken at row {broken.seq}{_of(broken.stream, verdict)}: {broken.what}."
+    if verdict.unlogged is not None:
+        yield f"Rows are missing: {_calls(verdict.unlogged, 'is', 'are')} in the ledger and not in the log."
+        yield "They were taken out, or the log was put back from an older copy."
+    if verdict.given_back is not None:
+        what = _calls(verdict.given_back, "has", "have")
+        yield f"The ledger was changed: {what} succeeded by the log, and count there as not made."
+    if verdict.changed:
+        pass
     elif verdict.unchecked:
         yield f"Not known: of {_rows(verdict.count)} {verdict.unchecked:,} have a key that is not at hand."
         yield "Why it does not open: mcpgate vault status"
@@ -137,7 +151,7 @@ def _told(verdict: Verdict, blind: list[str]) -> Iterator[str]:
     for each in verdict.stretches:
         under = f"under the key {each.key_id}" if each.key_id else "without a key"
         yield f"Rows {each.first:,} to {each.last:,}{_of(each.stream, verdict)}: {under}."
-    if broken is None:
+    if not verdict.changed:
         yield from _HELD.get(verdict.expected, ())
         for stream, (seq, mac) in verdict.heads.items():
             yield f"Head{_of(stream, verdict)}, to keep elsewhere: {seq}:{mac}"
@@ -148,6 +162,23 @@ def _told(verdict: Verdict, blind: list[str]) -> Iterator[str]:
 
 def _of(stream: str, verdict: Verdict) -> str:
     return f" of {stream}" if len(verdict.heads) > 1 and stream else ""
+
+
+def _calls(found: Calls, one: str, many: str) -> str:
+    first = f"{found.first}, of {show_moment(found.at)}"
+    return f"the call {first}, {one}" if found.count == 1 else f"{found.count:,} calls, first {first}, {many}"
+
+
+def _held_up(entries: Sequence[Entry], before: float) -> Iterator[str]:
+    """The first call whose row stays, and all after it, until a person says what became of it."""
+    found = [entry for entry in entries if entry.category != "read" and entry.at < before]
+    if found:
+        call = found[0].call
+        more = f" {len(found) - 1:,} more after it are like that." if found[1:] else ""
+        yield f"The call {call}, of {show_moment(found[0].at)}, stays, and so does all after it:"
+        yield f"what became of it is not known.{more} Look at the API, then prune again after"
+        yield f"  it did happen, and stays spent:   mcpgate budgets settle {call}"
+        yield f"  it did not, and is given back:    mcpgate budgets release {call}"
 
 
 def _rows(count: int) -> str:

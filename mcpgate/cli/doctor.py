@@ -173,7 +173,9 @@ def _apps() -> Iterator[Finding]:
         if app.paused:
             yield Finding("app", "note", f"{app.name} is paused", f"mcpgate apps resume {app.name}")
         if app.expired():
-            yield Finding("app", "note", f"the key of {app.name} has expired", f"mcpgate apps rotate {app.name}")
+            yield Finding(
+                "app", "note", f"the key of {app.name} has expired", f"mcpgate apps rotate {app.name}"
+            )
     if good:
         yield Finding("app", "ok", ", ".join(good))
 

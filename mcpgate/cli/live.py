@@ -103,12 +103,18 @@ def open_stored(stored: StoredApp, kept: Config, files: list[Path]) -> App:
 
 
 def find_stored(kept: Config, name: str) -> StoredApp:
-    """An app that is there and may be used; raises `NotFoundError` and `UsageError`."""
+    """An app of a name that a person gave; raises `NotFoundError`, and as `usable` does."""
     stored = kept.find(name)
     if stored is None:
         known = [each.name for each in kept.all()]
         hint = "See them all: mcpgate apps list"
         raise NotFoundError(f"There is no app '{name[:80]}'{did_you_mean(name[:80], known)}", hint)
+    return usable(stored)
+
+
+def usable(stored: StoredApp) -> StoredApp:
+    """An app that may be used; raises `UsageError`."""
+    name = stored.name
     if stored.paused:
         raise UsageError(f"The app {name} is paused.", f"A person resumes it: mcpgate apps resume {name}")
     if stored.expired():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from mcpgate.activity import Row
 from mcpgate.cli.serving import Served
@@ -14,6 +15,8 @@ from mcpgate.errors import MCPGateError
 from mcpgate.gateway import Gateway
 from mcpgate.store.config import StoredApp
 from mcpgate.values import Outcome
+
+_READY_SECONDS: Final = 1.0
 
 
 def serve_apps(host: str, port: int, hosts: list[str], origins: list[str]) -> int:
@@ -56,8 +59,9 @@ class Apps:
         self._served = served
         self._watch = watch
         self._version: int | None = None
+        self._ready, self._ready_until = "", 0.0
         self._known: dict[str, StoredApp | None] = {}
-        self._gates: dict[tuple[str, str], AppGate] = {}
+        self._gates: dict[tuple[str, str, bool], AppGate] = {}
 
     def enter(self, key: str) -> AppGate | None:
         """The app of a key; None for one that is unknown, paused or expired. Raises `StoreError`."""
@@ -76,13 +80,16 @@ class Apps:
         return self._gate(stored)
 
     def ready(self) -> str:
-        """Why no call can be answered at this moment; nothing where one can."""
-        try:
-            with self._served.store.transaction():
-                pass
-        except MCPGateError as error:
-            return error.message
-        return ""
+        """Why no call can be answered at this moment; nothing where one can. Looked at once a second."""
+        if time.monotonic() > self._ready_until:
+            self._ready = ""
+            try:
+                with self._served.store.transaction():
+                    pass
+            except MCPGateError as error:
+                self._ready = error.message
+            self._ready_until = time.monotonic() + _READY_SECONDS
+        return self._ready
 
     async def close(self) -> None:
         """Wait for every call that has started."""
@@ -90,8 +97,8 @@ class Apps:
         await self._served.close()
 
     def _gate(self, stored: StoredApp) -> AppGate:
-        # an app that was deleted and made again under its name is another one
-        which = (stored.name, stored.created)
+        # an app that was deleted and made again under its name is another one, so is one in the sandbox
+        which = (stored.name, stored.created, stored.sandbox)
         if which not in self._gates:
             self._gates[which] = AppGate(stored.name, self._served.gateway(stored, self._watch))
         return self._gates[which]

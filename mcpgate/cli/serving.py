@@ -9,12 +9,13 @@ from pathlib import Path
 from mcpgate import __version__, saved
 from mcpgate.activity import Row
 from mcpgate.apps import App
-from mcpgate.cli.live import find_stored, live_toolset, open_any, open_stored
+from mcpgate.cli.live import find_stored, live_toolset, open_any, open_stored, usable
 from mcpgate.cli.opening import Options, open_toolset
 from mcpgate.cli.vaults import config, open_vault, sealed_vault, sql_store
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
 from mcpgate.engine.sandbox import SandboxTransport
+from mcpgate.errors import NotFoundError, UsageError
 from mcpgate.gateway import Gateway, unwatched
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.store.config import StoredApp
@@ -53,6 +54,8 @@ class Served:
         self.store = sql_store(sealed)
         self._scrubber = Scrubber()
         self._client = Client(open_vault(self._scrubber, sealed).open)
+        # a person may have to type a passphrase: now, and not while calls wait
+        self.store.recorder()
 
     def gateway(self, stored: StoredApp, watch: Callable[[Row], None] = unwatched) -> Gateway:
         """The gateway of a stored app; one for trying things is answered by a sandbox of its own."""
@@ -60,7 +63,17 @@ class Served:
         latest = [stored]
 
         def open_it(files: list[Path]) -> App:
-            latest[0] = find_stored(self.config, stored.name)
+            found = self.config.find(stored.name)
+            if found is None:
+                # an agent reads this: it names no other app
+                raise NotFoundError(
+                    f"There is no app {stored.name} any more.", "A person made or deleted it."
+                )
+            latest[0] = usable(found)
+            if found.sandbox is not stored.sandbox:
+                # its calls would go where the app was at home before: to the real API, or to the samples
+                what = f"The app {stored.name} was moved {'into' if found.sandbox else 'out of'} the sandbox."
+                raise UsageError(what, "A person has to start mcpgate again.")
             app = open_stored(latest[0], self.config, files)
             if transport is not None:
                 transport.answer_for([grant.connector for grant in app.grants])

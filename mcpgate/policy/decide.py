@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mcpgate.policy.binding import Bound
 from mcpgate.policy.call import Call, UndecidableError
-from mcpgate.policy.rule import Spent, evaluate, tally_of
+from mcpgate.policy.rule import BoundRule, Spent, evaluate, tally_of
 from mcpgate.values import Decision, Finding, Json, Tally
 
 _LONGEST_FACT: Final = 400
@@ -37,6 +37,15 @@ def _allows(finding: Finding) -> bool:
 def counts(bound: Bound) -> bool:
     """Whether a rule counts over the ledger."""
     return any(not isinstance(step, Finding) and step.template.seconds is not None for step in bound)
+
+
+def paced(bound: Bound) -> Bound:
+    """Of what is bound, all that is settled, and the rules that count calls: nothing has to be looked up."""
+    return tuple(step for step in bound if isinstance(step, Finding) or _counts_calls(step))
+
+
+def _counts_calls(step: BoundRule) -> bool:
+    return step.template.seconds is not None and step.template.looks_at == "call"
 
 
 def tallies(bound: Bound, call: Call) -> set[Tally]:

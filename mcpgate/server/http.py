@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 METRICS_TOKEN: Final = "MCPGATE_METRICS_TOKEN"  # noqa: S105  the name of the variable
 NOT_READY: Final = "mcpgate takes no calls now."
 IN_CLEAR: Final = (
-    "That is plain HTTP beyond loopback: the keys of apps travel in clear, and whoever reads one has the app. "
-    "Put a proxy with TLS before it."
+    "That is plain HTTP beyond loopback: the keys of apps travel in clear, and whoever reads one has the app."
+    " Put a proxy with TLS before it."
 )
 _FORWARDED: Final = {b"forwarded", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-real-ip"}
 

@@ -185,7 +185,7 @@ class _Check:
         if row["key_id"] or row["stream"] not in self.keyed:
             self.trusted.add(place)
             if row["kind"] == "pruned":
-                self.pruned = max(self.pruned, float(facts["before"]))
+                self.pruned = max(self.pruned, float(facts.get("before", row["at"])))
             for stream, ranges in facts.get("erased", {}).items():
                 for first, last in ranges:
                     self.erased.update((stream, seq) for seq in range(first, last + 1))

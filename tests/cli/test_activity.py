@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -394,6 +395,56 @@ def test_rows_cut_from_the_end_are_noticed_with_a_head_that_was_kept(
     ran = mcpgate("activity", "verify", "--head", f"7:{head.mac}")
     assert (ran.code, "there is no log any more" in ran.out) == (1, True)
     assert not (home / "mcpgate.db").exists()
+
+
+ACTED = Entry(
+    NOW - HOUR, "desk", "shop", "shop_create_refund", "write", ("money_out",), UNKNOWN, "abc", "usd", 40000
+)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM activity", "DROP TABLE activity"])
+def test_a_log_that_is_gone_is_noticed_by_the_ledger(
+    statement: str, keyed: SQLStore, mcpgate: Run, home: Path
+) -> None:
+    with keyed.transaction() as transaction:
+        transaction.reserve(ACTED)
+    assert mcpgate("activity", "verify").code == 0
+    keyed.close()
+    sql(home, statement)
+    ran = mcpgate("activity", "verify")
+    says = f"Rows are missing: the call {UNKNOWN}, of "
+    assert (ran.code, ran.out.startswith(says), "Head" in ran.out) == (1, True, False)
+    assert "is in the ledger and not in the log." in ran.out
+    told = json.loads(mcpgate("activity", "verify", "--json").out)
+    assert (told["sound"], told["unlogged"]["count"], told["unlogged"]["first"]) == (False, 1, UNKNOWN)
+    assert mcpgate("activity", "prune", "--older-than", "1d", "--yes").code == 6
+
+
+def test_a_call_that_counts_as_not_made_though_it_was_is_noticed(
+    keyed: SQLStore, mcpgate: Run, home: Path
+) -> None:
+    with keyed.transaction() as transaction:
+        transaction.reserve(replace(ACTED, call=SUCCEEDED, state="released"))
+    ran = mcpgate("activity", "verify")
+    assert (ran.code, ran.out.startswith(f"The ledger was changed: the call {SUCCEEDED}, of ")) == (1, True)
+
+
+def test_prune_says_which_call_holds_it_up(keyed: SQLStore, mcpgate: Run) -> None:
+    with keyed.transaction() as transaction:
+        transaction.reserve(replace(ACTED, call=SUCCEEDED, at=NOW - 3 * HOUR, state="unknown"))
+        transaction.reserve(replace(ACTED, state="unknown"))
+    prune = ("activity", "prune", "--older-than", "30m", "--yes")
+    assert mcpgate(*prune).out.startswith("Took out 1 row from before ")
+    ran = mcpgate(*prune)
+    assert (ran.code, ran.out.startswith("No row from before ")) == (0, True)
+    assert f"The call {SUCCEEDED}, of " in ran.out
+    assert "1 more after it are like that" in ran.out
+    for word in ("settle", "release"):
+        assert f"mcpgate budgets {word} {SUCCEEDED}\n" in ran.out
+    for call in (SUCCEEDED, UNKNOWN):
+        assert mcpgate("budgets", "settle", call).code == 0
+    ran = mcpgate(*prune)
+    assert (ran.out.startswith("Took out 5 rows"), "budgets" in ran.out) == (True, False)
 
 
 def test_verify_tells_rows_without_a_key_and_rows_it_cannot_check(

@@ -87,6 +87,7 @@ def enter(*entries: tuple[str, float, str, str, int, State], tool: str = "shop_c
             currency,
             amount,
             f"key-{call[0]}",
+            sandbox=app != "run",
         )
         with sql_store().transaction() as transaction:
             transaction.reserve(entry)
@@ -138,11 +139,11 @@ def test_there_is_one_counter_for_each_rule_and_currency(apps: None, mcpgate: Ru
     lines = [line.split() for line in mcpgate("budgets").out.splitlines()]
     texts = [" ".join(line) for line in lines]
     for begins in (
-        "every app budget effect:money_out last week 1,500.00 USD 730.00 USD 770.00 USD",
-        "every app daily_quota (observe) write last day 3 5 0",
-        "till budget shop_create_refund, shop_create_payout last day 1,000.00 USD 510.00 USD 490.00 USD",
-        "till budget shop_create_refund, shop_create_payout last day 5,000 JPY 4,500 JPY 500 JPY",
-        "till repeat_block write last week 1 by call by call",
+        "every app (sandbox) budget effect:money_out last week 1,500.00 USD 730.00 USD 770.00 USD",
+        "every app (sandbox) daily_quota (observe) write last day 3 5 0",
+        "till (sandbox) budget shop_create_refund, shop_create_payout last day 1,000.00 USD 510.00 USD",
+        "till (sandbox) budget shop_create_refund, shop_create_payout last day 5,000 JPY 4,500 JPY 500 JPY",
+        "till (sandbox) repeat_block write last week 1 by call by call",
     ):
         assert [text for text in texts if text.startswith(begins)], mcpgate("budgets").out
 
@@ -194,6 +195,19 @@ def test_an_app_that_cannot_be_opened_is_told_and_the_others_are_shown(
     assert "gone.yaml cannot be read" in told["faults"]["lost"]
     assert ("till", "rate_limit", None) in counters(told)
     assert "The app lost cannot be opened, so its rules are not shown" in mcpgate("budgets").out
+
+
+def test_an_app_that_is_gone_shows_the_calls_that_are_still_spent(apps: None, mcpgate: Run) -> None:
+    enter((IDS[0], 90, "gone", "usd", 40000, "unknown"), (IDS[1], 90, "till", "usd", 1, "unknown"))
+    enter((IDS[2], 90, "quiet", "usd", 1, "settled"))
+    ran = mcpgate("budgets", "--app", "gone")
+    assert (ran.code, ran.out.startswith("There is no app gone any more")) == (0, True)
+    assert (IDS[0] in ran.out, IDS[1] in ran.out, "No rule counts" in ran.out) == (True, False, False)
+    told = shown(mcpgate, "--app", "gone")
+    assert ([each["call"] for each in told["open"]], told["counters"]) == ([IDS[0]], [])
+    assert mcpgate("budgets", "--app", "quiet").code == 3
+    assert mcpgate("budgets", "release", IDS[0]).code == 0
+    assert mcpgate("budgets", "--app", "gone").code == 3
 
 
 def test_calls_whose_outcome_is_not_known_are_settled_and_released(apps: None, mcpgate: Run) -> None:

@@ -170,7 +170,7 @@ def test_text_from_elsewhere_is_never_markup_or_control_codes(mcpgate: Run) -> N
     assert "\u202e" not in ran.out
 
 
-def test_an_unknown_outcome_makes_no_promise_that_a_command_cannot_keep(
+def test_an_unknown_outcome_says_what_the_same_command_does_next(
     mcpgate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scripted: Callable[..., Loopback]
 ) -> None:
     server = scripted(Reply(400, b"{}"), Reply(200, b"<html>", cut=3))
@@ -183,8 +183,15 @@ def test_an_unknown_outcome_makes_no_promise_that_a_command_cannot_keep(
     unknown = mcpgate(*words, "-p", "transact")
     assert unknown.code == 1
     assert "It is not known whether this was carried out." in unknown.out
-    assert "the same command gets a new idempotency key, and can act twice" in unknown.out
-    assert "cannot act twice" not in unknown.out
+    said = "The same call made again within 24 hours is sent under the same idempotency key"
+    assert said in " ".join(unknown.out.split())
+    server.then(Reply(200, b'{"id": "ch_1"}'))
+    again = mcpgate(*words, "-p", "transact")
+    assert again.code == 0
+    assert "it cannot have acted twice" in " ".join(again.out.split())
+    keys = [request.headers["idempotency-key"] for request in server.requests]
+    assert len(set(keys[1:])) == 1
+    assert keys[0] != keys[1]
 
 
 def test_an_argument_given_twice_is_refused(mcpgate: Run) -> None:

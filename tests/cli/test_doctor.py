@@ -309,6 +309,41 @@ def test_a_passphrase_is_typed_once_and_what_servers_need_is_noted(
     assert note in ran.out
 
 
+# --- apps ------------------------------------------------------------------------------------------------
+
+
+def test_every_app_is_opened(mcpgate: Run, home: Path, tmp_path: Path) -> None:
+    till = tmp_path / "till.yaml"
+    till.write_text(pointed_at("http://127.0.0.1:9", tmp_path).read_text().replace("stripe", "till"))
+    for name, connector in (
+        ("billing", "stripe"),
+        ("desk", str(till)),
+        ("shop", str(till)),
+        ("away", "stripe"),
+    ):
+        ran = mcpgate("apps", "create", name, "--connector", connector, "--preset", "read-only", "--sandbox")
+        assert ran.code == 0, ran.err
+    found = findings(mcpgate("doctor", "--offline", "--json"))["app"]
+    assert [(each["state"], each["says"]) for each in found] == [("ok", "away, billing, desk, shop")]
+    till.write_text("connector: [")
+    mcpgate("apps", "pause", "away")
+    sql(home, "UPDATE app SET expires = '2020-01-01T00:00:00+00:00' WHERE name = 'billing'")
+    ran = mcpgate("doctor", "--offline", "--json")
+    assert ran.code == 1
+    fault, *others = findings(ran)["app"]
+    assert fault["state"] == "fault"
+    assert fault["says"].startswith(f"desk, shop cannot be opened: {till}")
+    assert fault["mend"]
+    assert [(each["state"], each["says"], each["mend"]) for each in others] == [
+        ("note", "away is paused", "mcpgate apps resume away"),
+        ("note", "the key of billing has expired", "mcpgate apps rotate billing"),
+        ("ok", "away, billing", ""),
+    ]
+    till.unlink()
+    (gone, *_) = findings(mcpgate("doctor", "--offline", "--json"))["app"]
+    assert ("cannot be read" in gone["says"], bool(gone["mend"])) == (True, True)
+
+
 # --- clients ---------------------------------------------------------------------------------------------
 
 

@@ -262,6 +262,24 @@ def test_row_20_an_error_of_a_write_bears_its_key(spec: str, status: int, unknow
     assert ("It is not known whether this was carried out" in outcome.text) is unknown
 
 
+@pytest.mark.parametrize("key", ["", "key-1"])
+@pytest.mark.parametrize("hints", ["", "{500: Ask the vendor.}"])
+@pytest.mark.parametrize(("status", "body"), [(500, b"{}"), (200, PAGE), (402, b"{}")])
+@pytest.mark.parametrize("spec", [GET, POST])
+def test_an_unknown_write_without_a_key_says_to_look_first(
+    spec: str, status: int, body: bytes, hints: str, key: str
+) -> None:
+    connector = one_tool(spec, f"errors: {{hints: {hints}}}" if hints else "")
+    tool, request = connector.tools["t_x"], prepare(connector)
+    object.__setattr__(request, "key", key)
+    outcome = shape(connector, tool, read(connector, tool, request, status, {}, body))
+    look_first = "Look at what is there before trying again."
+    due = spec == POST and status != 402 and not key
+    assert outcome.text.count(look_first) == due
+    assert (look_first in (outcome.structured or {}).get("hint", "")) is due
+    assert ("Ask the vendor." in outcome.text) is bool(hints and status == 500)
+
+
 @pytest.mark.parametrize("body", [b"<title>" * 9300, b"<title" * 10900, b"<script>" * 8100, b"<" * 65_000])
 def test_row_19_a_page_made_to_take_long_does_not(body: bytes) -> None:
     began = time.perf_counter()

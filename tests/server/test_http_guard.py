@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from mcpgate.errors import StoreError, UsageError
 from mcpgate.server.web.door import Limits
 from mcpgate.server.web.guard import Guard, Names, RefusedRequestError
 from mcpgate.server.web.listening import bind
+from mcpgate.server.web.quiet import AGAIN_AFTER, Discreet
 from mcpgate.values import Outcome
 from tests.server.http_apps import (
     CANARY,
@@ -172,6 +174,53 @@ def test_by_which_names_it_is_served(server: Running, path: str, host: str, serv
     answer = server.ask(path, "POST", json.dumps(LIST), Host=host)
     assert (answer.status != 421) is served
     assert server.ask("/healthz", Host=host).status == 200, "whoever asks for it knows no name"
+
+
+@pytest.mark.parametrize(
+    ("host", "taken"),
+    [
+        ("gate.example", True),
+        ("Gate.Example:8443", True),
+        ("gate", True),
+        ("mcp_gate", True),
+        ("xn--bcher-kva.example.", True),
+        ("192.0.2.1", True),
+        ("192.0.2.1:80", True),
+        ("[2001:db8::1]", True),
+        ("[::1]:65535", True),
+        ("", False),
+        ("http://x/", False),
+        ("https://gate.example", False),
+        ("gate.example/", False),
+        ("gate.example/mcp", False),
+        ("gate.example:", False),
+        ("gate.example:0", False),
+        ("gate.example:65536", False),
+        ("gate.example:http", False),
+        ("gate.example:80:80", False),
+        ("gate..example", False),
+        ("-gate.example", False),
+        (".example", False),
+        ("*", False),
+        ("*.example", False),
+        ("a@gate.example", False),
+        ("gate.example\n", False),
+        ("gate.example other.example", False),
+        ("gate.example,other.example", False),
+        ("bücher.example", False),
+        ("a" * 64, False),
+        ("2001:db8::1", False),
+        ("[gate.example]", False),
+        ("[2001:db8::1", False),
+    ],
+)
+def test_which_names_can_be_allowed(host: str, taken: bool) -> None:
+    if taken:
+        Names(1, ["other.example", host]).check([(b"host", host.encode())])
+    else:
+        with pytest.raises(UsageError, match="is no host name") as refused:
+            Names(1, ["other.example", host])
+        assert "gate.example.com:8443" in refused.value.hint
 
 
 @pytest.mark.parametrize(
@@ -400,6 +449,24 @@ def test_streams_that_wait_for_news_take_no_place_of_a_call(server: Running) -> 
     assert server.post("billing", LIST).status == 200
     for stream in streams:
         stream.__exit__(None, None, None)
+
+
+def test_the_same_warning_is_written_once_a_minute(capfd: pytest.CaptureFixture[str]) -> None:
+    handler = Discreet()
+
+    def log(created: float, line: int = 1) -> str:
+        record = logging.LogRecord("uvicorn.error", logging.WARNING, "x", line, CANARY, None, None)
+        record.created = created
+        handler.emit(record)
+        return capfd.readouterr().err
+
+    said = log(1000)
+    assert said == "mcpgate: warning in uvicorn.error, line 1\n"
+    assert {log(1000 + after) for after in range(int(AGAIN_AFTER))} == {""}
+    assert log(1001, line=2) != ""
+    assert log(1000 + AGAIN_AFTER) == said
+    assert log(1000 + AGAIN_AFTER) == ""
+    assert log(500) == said, "the clock was put back"
 
 
 # --- what else is asked ----------------------------------------------------------------------------------

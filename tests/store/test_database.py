@@ -51,7 +51,7 @@ def count(database: Database) -> int:
         return len(connection.execute(select(MASTER_KEY)).all())
 
 
-def refused(database: Database, act: Callable[[Database], object] = count) -> str:
+def refused(database: Database, act: Callable[[Database], object] = count, hint: str = "") -> str:
     """What is said of a database that cannot be used: a line, a hint, and no value of any statement."""
     with pytest.raises(StoreError) as caught:
         act(database)
@@ -65,6 +65,7 @@ def refused(database: Database, act: Callable[[Database], object] = count) -> st
         assert hidden not in told.rpartition("StoreError")[2]
     assert len(error.message.splitlines()) == 1
     assert error.hint
+    assert hint in error.hint
     return error.message.removeprefix(f"The database {database.address} cannot be used: ")
 
 
@@ -118,6 +119,28 @@ def test_an_exception_undoes_everything(database: Database) -> None:
     assert count(database) == 1
     assert "SQLITE_CONSTRAINT" in refused(database, lambda it: add(it, 1))
     assert count(database) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody move what is open")
+def test_one_that_was_moved_or_replaced_is_not_used(database: Database) -> None:
+    add(database, 1)
+    path = Path(database.address)
+    path.rename(path.with_name("moved"))
+    other = Database(database.address)
+    for make in (lambda: None, lambda: add(other, 2), lambda: path.with_name("moved").replace(path)):
+        make()
+        for act in (count, lambda it: add(it, 3), Database.connection, Database.exists):
+            with pytest.raises(StoreError, match="it was moved or replaced") as caught:
+                act(database)
+            assert (caught.value.hint, caught.value.__context__) == ("Start mcpgate again.", None)
+    other.close()
+
+
+def test_one_that_is_closed_and_opened_again_is_the_same(database: Database) -> None:
+    for one in range(3):
+        add(database, one)
+        database.close()
+    assert count(database) == 3
 
 
 def test_a_read_sees_one_moment_while_another_writes_and_holds_nobody_up(database: Database) -> None:
@@ -221,24 +244,24 @@ def newer(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "says", "hint"),
     [
-        (a_folder, "it is a folder."),
-        (no_database, "it is no database."),
-        (damaged, "it is damaged."),
-        (older, "its tables are not those of this mcpgate."),
-        (newer, "its tables are not those of this mcpgate."),
+        (a_folder, "it is a folder.", "who may read"),
+        (no_database, "it is no database.", "Bring it back from a copy"),
+        (damaged, "it is damaged.", "Bring it back from a copy"),
+        (older, "its tables are not those of this mcpgate.", "Bring it back from a copy"),
+        (newer, "its tables are not those of this mcpgate.", "If a newer mcpgate made it"),
     ],
 )
 def test_what_is_no_database_of_ours_is_told_and_left_alone(
-    make: Callable[[Path], None], says: str, tmp_path: Path
+    make: Callable[[Path], None], says: str, hint: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "mcpgate.db"
     make(path)
     before = path.read_bytes() if path.is_file() else None
     database = Database(str(path))
     for act in (count, lambda it: add(it, 1)):
-        assert refused(database, act) == says
+        assert refused(database, act, hint) == says
     database.close()
     if make in (a_folder, no_database, damaged):
         assert (path.read_bytes() if path.is_file() else None) == before
@@ -258,7 +281,7 @@ def test_one_that_is_held_by_another_program_is_told(
     add(database, 1)
     with closing(sqlite3.connect(database.address)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert refused(database, lambda it: add(it, 2)) == "another program holds it."
+        assert refused(database, lambda it: add(it, 2), "another program") == "another program holds it."
         assert count(database) == 1
         other.rollback()
     add(database, 2)
@@ -300,6 +323,8 @@ def fill(address: str) -> None:
     database = Database(address)
     says = refused(database, lambda it: add(it, 2, place=CANARY * 100_000))
     assert says in ("the disk is full.", "the disk failed."), says
+    if says == "the disk is full.":
+        refused(database, lambda it: add(it, 2, place=CANARY * 100_000), "Make room on the disk")
     assert count(database) == 1
     database.close()
 

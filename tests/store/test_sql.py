@@ -6,7 +6,9 @@ import copy
 import dataclasses
 import json
 import multiprocessing
+import os
 import pickle
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +29,7 @@ from mcpgate.store.config_version import bump
 from mcpgate.store.database import Database
 from mcpgate.store.reading import Asked
 from mcpgate.store.sql import SQLStore
+from mcpgate.store.verifying import Calls
 from mcpgate.values import Selector, Tally
 from tests.store.test_contract import BASE_ROW, DAY, NOW, entry
 
@@ -263,6 +266,50 @@ def test_one_that_is_held_is_told_and_used_again(rig: Rig, monkeypatch: pytest.M
     store.close()
     fill(store)
     assert store.verify().count == 12
+
+
+def moved(path: Path) -> None:
+    path.rename(path.with_name("elsewhere"))
+
+
+def replaced(path: Path) -> None:
+    copied = path.with_name("copy")
+    shutil.copy(path, copied)
+    copied.replace(path)
+
+
+def copied_over(path: Path) -> None:
+    """A backup put back in place: the file keeps its identity, and what lies beside it goes."""
+    with closing(sqlite3.connect(path)) as database:
+        copy = path.with_name("copy")
+        database.execute("VACUUM INTO ?", [str(copy)])
+    path.write_bytes(copy.read_bytes())
+    for name in ("-wal", "-shm"):
+        path.with_name(path.name + name).unlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody move what is open")
+@pytest.mark.parametrize("act", [moved, replaced, Path.unlink, copied_over])
+def test_a_file_that_is_another_one_is_never_used_again(act: Callable[[Path], None], rig: Rig) -> None:
+    store, spare = rig.store(), rig.path.with_name("spare")
+    fill(store)
+    store.version()
+    os.link(rig.path, spare)
+    act(rig.path)
+
+    def call() -> None:
+        with store.transaction() as transaction:
+            transaction.reserve(entry(CANARY))
+
+    says = "is not the file that it was when this started: it was moved or replaced."
+    for each in (store.version, call, store.verify, store.ledger, lambda: list(store.rows())):
+        assert refused(each) == f"The database {rig.path} {says}"
+    # not even when the one that it was is there again
+    spare.replace(rig.path)
+    for each in (store.version, call, store.verify):
+        assert refused(each) == f"The database {rig.path} {says}"
+    rig.close()
+    assert rig.store().version() == 0
 
 
 # --- the chain -------------------------------------------------------------------------------------------
@@ -668,9 +715,10 @@ def test_a_call_that_may_have_acted_keeps_its_row_and_its_entry(rig: Rig) -> Non
         for state in states:
             for at in (old, NOW - 7 * DAY):
                 transaction.reserve(entry(f"{state} {at}", at=at, state=state))
-            transaction.write(row(f"{state} {old}", at=old))
-    assert store.prune(NOW - DAY) == 3
-    assert [each.row.call.partition(" ")[0] for each in store.rows()] == ["unknown", "reserved", ""]
+                transaction.write(row(f"{state} {at}", at=at))
+    assert store.prune(NOW - DAY) == 6
+    kept = [each.row.call.partition(" ")[0] for each in store.rows()]
+    assert kept == ["unknown", "reserved", "unknown", "reserved", ""]
     assert sorted(each.call.split()[0] for each in store.ledger() if each.at == old) == [
         "reserved",
         "unknown",
@@ -679,13 +727,93 @@ def test_a_call_that_may_have_acted_keeps_its_row_and_its_entry(rig: Rig) -> Non
     assert broken(store) is None
     for state in ("unknown", "reserved"):
         assert store.decide_call(f"{state} {old}", "released")
-    assert store.prune(NOW - DAY) == 2
-    assert broken(store) is None
+    # the next of them, which is not decided on, comes right after
+    assert store.prune(NOW - DAY) == 1
+    assert not store.verify().changed
+
+
+def logged(store: SQLStore, count: int = 4) -> None:
+    """Calls that acted, a moment apart, each with its entry and both rows."""
+    for number in range(count):
+        at = NOW + number
+        with store.transaction() as transaction:
+            transaction.reserve(entry(f"c{number}", at=at))
+            transaction.write(row(f"c{number}", at=at))
+        with store.transaction() as transaction:
+            transaction.settle(f"c{number}", "settled")
+            transaction.write(row(f"c{number}", at=at, kind="finished", outcome="succeeded"))
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize(
+    ("act", "unlogged", "given_back"),
+    [
+        ("SELECT 1", None, None),
+        ("DELETE FROM activity", Calls(4, "c0", NOW), None),
+        ("DROP TABLE activity", Calls(4, "c0", NOW), None),
+        ("DELETE FROM activity WHERE seq > 5", Calls(1, "c3", NOW + 3), None),
+        ("UPDATE ledger SET category = 'read'; DELETE FROM activity", None, None),
+        ("UPDATE ledger SET state = 'released' WHERE call IN ('c1', 'c2')", None, Calls(2, "c1", NOW + 1)),
+    ],
+)
+def test_what_the_ledger_names_has_its_rows(
+    act: str, unlogged: Calls | None, given_back: Calls | None, keyed: bool, rig: Rig
+) -> None:
+    own: Any = "own" if keyed else None
+    logged(rig.store(own))
+    for statement in act.split("; "):
+        rig.sql(statement)
+    store = rig.store(own)
+    verdict = store.verify()
+    assert (verdict.unlogged, verdict.given_back, verdict.broken) == (unlogged, given_back, None)
+    assert verdict.changed is (unlogged is not None or given_back is not None)
+    # calls that come after do not hide it
+    write(store, row("later", at=NOW + 9))
+    verdict = store.verify()
+    assert (verdict.unlogged, verdict.given_back) == (unlogged, given_back)
+    if verdict.changed:
+        assert refused(lambda: store.prune(NOW + 2)).startswith("The activity is not as it was written")
+
+
+def test_what_was_pruned_is_not_missed_and_nothing_else_is_excused_by_it(rig: Rig) -> None:
+    store = rig.store()
+    rig.now = NOW + 2.5
+    logged(store)
+    # of a moment to come, only what is past goes
+    assert store.prune(NOW + 99) == 6
+    assert not store.verify().changed
+    rig.sql("DELETE FROM activity WHERE call = 'c3' AND kind = 'finished'")
+    rig.sql("UPDATE activity SET call = 'other' WHERE call = 'c3'")
+    assert store.verify().broken is not None
+    rig.sql("DELETE FROM activity")
+    assert store.verify().unlogged == Calls(4, "c0", NOW)
+
+
+def test_a_row_that_anyone_can_write_prunes_nothing_in_a_keyed_log(rig: Rig) -> None:
+    store, unkeyed = rig.store(), rig.store(None)
+    logged(store)
+    rig.sql("DELETE FROM activity WHERE seq > 4")
+    with unkeyed.transaction() as transaction:
+        transaction.write(row("y", kind="pruned"), {"pruned": {}, "before": NOW + 99})
+    assert store.verify().unlogged == Calls(2, "c2", NOW + 2)
+
+
+def test_what_a_person_released_may_have_succeeded(rig: Rig) -> None:
+    store = rig.store()
+    with store.transaction() as transaction:
+        transaction.reserve(entry("c0"))
+        transaction.write(row("c0"))
+    assert store.decide_call("c0", "released")
+    with store.transaction() as transaction:
+        transaction.settle("c0", "settled")
+        transaction.write(row("c0", kind="finished", outcome="succeeded"))
+    assert not store.verify().changed
 
 
 def test_a_broken_log_is_pruned_only_when_told_to(rig: Rig) -> None:
     store = rig.store()
     fill(store)
+    rig.now = NOW + 9
     rig.sql("UPDATE activity SET app = 'b' WHERE seq = 1")
     assert refused(lambda: store.prune(NOW + 2)).startswith("The activity is not as it was written")
     assert store.prune(NOW + 2, anyway=True) == 2
