@@ -10,8 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from mcpgate import __version__
-from mcpgate.cli.activity_commands import activity_app, budgets_app
-from mcpgate.cli.app_commands import apps_app
+from mcpgate.cli.activity.commands import activity_app, budgets_app
+from mcpgate.cli.apps.commands import apps_app
 from mcpgate.cli.console import plain
 from mcpgate.cli.flags import (
     AccountName,
@@ -37,8 +37,8 @@ from mcpgate.cli.flags import (
     complete_preset,
 )
 from mcpgate.cli.opening import Options
-from mcpgate.cli.policy_commands import policy_app
-from mcpgate.cli.vault_commands import init, vault_app
+from mcpgate.cli.policy.commands import policy_app
+from mcpgate.cli.vault.commands import init, vault_app
 from mcpgate.errors import UsageError
 
 
@@ -287,7 +287,7 @@ def connect(
 
     The key is asked for without being shown, or read from stdin; never give it as an argument.
     """
-    from mcpgate.cli.connect import connect_account
+    from mcpgate.cli.vault.connect import connect_account
 
     if context.args:
         # it may be a key, which typer would repeat
@@ -303,7 +303,7 @@ app.command()(init)
 @app.command()
 def accounts(as_json: AsJson = False) -> None:
     """Show every connected account, what it is bound to, and whether its key opens."""
-    from mcpgate.cli.accounts import show_accounts
+    from mcpgate.cli.vault.accounts import show_accounts
 
     show_accounts(as_json=as_json)
 
@@ -311,7 +311,7 @@ def accounts(as_json: AsJson = False) -> None:
 @app.command()
 def disconnect(connector: ToConnect, account: AccountName = "default") -> None:
     """Forget an account, and remove its key from the vault."""
-    from mcpgate.cli.accounts import disconnect_account
+    from mcpgate.cli.vault.accounts import disconnect_account
 
     disconnect_account(connector, account)
 
@@ -327,7 +327,7 @@ def freeze(
 
     Calls that have started are finished; nothing else is sent. mcpgate thaw ends it.
     """
-    from mcpgate.cli import freezing
+    from mcpgate.cli.apps import freezing
 
     freezing.freeze(app_name, connector, effect, as_json=as_json)
 
@@ -341,7 +341,7 @@ def thaw(
     as_json: AsJson = False,
 ) -> None:
     """Let go on what was frozen: what the flags name, as it was frozen, or with --all everything."""
-    from mcpgate.cli import freezing
+    from mcpgate.cli.apps import freezing
 
     freezing.thaw(app_name, connector, effect, everything=everything, as_json=as_json)
 

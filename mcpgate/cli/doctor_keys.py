@@ -11,8 +11,8 @@ from typing import Final, Literal
 from mcpgate import catalog
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.cli.opening import DEFAULT_PRESET
-from mcpgate.cli.probing import probe
-from mcpgate.cli.vault import kept
+from mcpgate.cli.vault.probing import probe
+from mcpgate.cli.vault.vault import kept
 from mcpgate.cli.vaults import connected_vault, open_vault, sealed_vault
 from mcpgate.errors import LiveKeyError, MCPGateError
 from mcpgate.secrets import Scrubber

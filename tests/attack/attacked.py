@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from mcpgate.apps import App, Grant
-from mcpgate.cli.attack_run import Report, attack
+from mcpgate.cli.policy.attack_run import Report, attack
 from mcpgate.policy.templates import TEMPLATES
 from mcpgate.toolset import Toolset, build_toolset
 from mcpgate.values import Account, Connector, Policy, Rule, Selector

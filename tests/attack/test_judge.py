@@ -14,7 +14,7 @@ from mcpgate.attack.attempt import Attempt, Shot
 from mcpgate.attack.lenient import compact, letters, looks, numbers, readings
 from mcpgate.attack.spelling import text_for
 from mcpgate.attack.wire import Wire, read_wire
-from mcpgate.cli.attack_bench import Bench, Sent, with_accounts
+from mcpgate.cli.policy.attack_bench import Bench, Sent, with_accounts
 from mcpgate.json_schema import compile_pattern
 from mcpgate.places import MISSING
 from mcpgate.spec.connector import read_connector

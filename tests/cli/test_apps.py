@@ -402,7 +402,7 @@ def test_a_change_that_somebody_else_was_quicker_with_undoes_all(
     def meanwhile(*_: Any, **__: Any) -> None:
         mcpgate("apps", "disable", "desk", "desk_list_cases")
 
-    monkeypatch.setattr("mcpgate.cli.apps_apply.agree", meanwhile)
+    monkeypatch.setattr("mcpgate.cli.apps.apply.agree", meanwhile)
     changed = APPS.replace("preset: transact", "preset: read-only").replace("paused: true", "paused: false")
     ran = apply(mcpgate, file, changed)
     assert ran.code == 2

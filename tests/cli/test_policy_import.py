@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mcpgate.cli.console import plain
-from mcpgate.cli.policy_import import import_file
+from mcpgate.cli.policy.import_rules import import_file
 from mcpgate.policy.templates import TEMPLATES
 from mcpgate.spec.policy import read_policy
 from mcpgate.values import Policy

@@ -8,14 +8,14 @@ from contextlib import suppress
 
 from mcpgate import catalog, saved
 from mcpgate.apps import App, Grant
-from mcpgate.cli.apps import rules_of
-from mcpgate.cli.apps_kept import text_differences
+from mcpgate.cli.apps.apps import rules_of
+from mcpgate.cli.apps.kept import text_differences
 from mcpgate.cli.asking import agree
 from mcpgate.cli.console import print_json
 from mcpgate.cli.live import open_stored
 from mcpgate.cli.opening import KEPT_POLICY, account_policy, account_rules
-from mcpgate.cli.policy_scope import EVERYTHING
-from mcpgate.cli.vault import say
+from mcpgate.cli.policy.scope import EVERYTHING
+from mcpgate.cli.vault.vault import say
 from mcpgate.cli.vaults import config
 from mcpgate.errors import MCPGateError, SpecError, UsageError
 from mcpgate.store.config import Config, StoredApp

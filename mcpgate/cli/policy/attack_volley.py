@@ -13,7 +13,7 @@ from mcpgate.attack.attempt import Shot
 from mcpgate.attack.honest import honest_call
 from mcpgate.attack.volleys import Volley, apart, each_its_own, filled, small
 from mcpgate.attack.wire import read_wire
-from mcpgate.cli.attack_bench import Bench
+from mcpgate.cli.policy.attack_bench import Bench
 from mcpgate.engine import request as requests
 from mcpgate.gateway import Gateway
 from mcpgate.places import MISSING, Place

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Final
 
 from mcpgate.activity import Row
-from mcpgate.cli.activity_filter import Filter, check_app, json_lines
+from mcpgate.cli.activity.filter import Filter, check_app, json_lines
+from mcpgate.cli.activity.moments import show_moment
 from mcpgate.cli.console import plain
-from mcpgate.cli.moments import show_moment
 from mcpgate.cli.vaults import database, sql_store
 from mcpgate.errors import UsageError
 from mcpgate.store.chain import Stored

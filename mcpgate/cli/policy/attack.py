@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from mcpgate.attack.attempt import ROWS
-from mcpgate.cli.attack_run import Report, Through, attack
 from mcpgate.cli.console import plain, print_json, stdout, table
-from mcpgate.cli.policy_scope import Scope, open_scopes
+from mcpgate.cli.policy.attack_run import Report, Through, attack
+from mcpgate.cli.policy.scope import Scope, open_scopes
 from mcpgate.places import MISSING
 from mcpgate.values import Json, Request
 

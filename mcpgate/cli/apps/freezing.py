@@ -7,10 +7,10 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from mcpgate import catalog, saved
-from mcpgate.cli.apps_kept import as_kept
+from mcpgate.cli.apps.kept import as_kept
 from mcpgate.cli.console import print_json
 from mcpgate.cli.opening import RUN
-from mcpgate.cli.vault import say
+from mcpgate.cli.vault.vault import say
 from mcpgate.cli.vaults import config
 from mcpgate.errors import MCPGateError, NotFoundError, UsageError
 from mcpgate.spec.yaml_text import did_you_mean

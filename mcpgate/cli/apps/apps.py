@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mcpgate import catalog, saved
 from mcpgate.apps import seen
-from mcpgate.cli.apps_kept import (
+from mcpgate.cli.apps.kept import (
     as_kept,
     change,
     differences,
@@ -21,7 +21,7 @@ from mcpgate.cli.apps_kept import (
 from mcpgate.cli.asking import agree
 from mcpgate.cli.console import print_json
 from mcpgate.cli.opening import DEFAULT_PRESET, Options, by_connector, read_settings
-from mcpgate.cli.vault import say
+from mcpgate.cli.vault.vault import say
 from mcpgate.cli.vaults import config
 from mcpgate.errors import NotFoundError, UsageError
 from mcpgate.secrets import Secret

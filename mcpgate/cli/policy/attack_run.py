@@ -13,8 +13,8 @@ from mcpgate.attack.plan import Attack, uncovered
 from mcpgate.attack.reach import by_effect, counts, counts_calls, is_denied, reaches, takes_away, target_of
 from mcpgate.attack.tricks.tools import forbidden_tool
 from mcpgate.attack.volleys import Volley, volleys
-from mcpgate.cli.attack_bench import Bench, Held, with_accounts
-from mcpgate.cli.attack_volley import fire, too_many, without_policy
+from mcpgate.cli.policy.attack_bench import Bench, Held, with_accounts
+from mcpgate.cli.policy.attack_volley import fire, too_many, without_policy
 from mcpgate.toolset import Entry, Toolset
 from mcpgate.values import Policy, Request, Rule, Tool
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 from mcpgate import ledger, money
+from mcpgate.cli.activity.counters import Counter, counters
+from mcpgate.cli.activity.moments import show_moment
 from mcpgate.cli.console import plain, print_json, stdout, table
-from mcpgate.cli.counters import Counter, counters
 from mcpgate.cli.live import open_stored
-from mcpgate.cli.moments import show_moment
 from mcpgate.cli.opening import RUN, Options, open_toolset
 from mcpgate.cli.vaults import config, database, sql_store
 from mcpgate.errors import MCPGateError, NotFoundError, UsageError

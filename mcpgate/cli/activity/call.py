@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from mcpgate import ledger, money
-from mcpgate.cli.activity import shown_number, shown_outcome
-from mcpgate.cli.activity_filter import facts, rows_of
+from mcpgate.cli.activity.filter import facts, rows_of
+from mcpgate.cli.activity.moments import show_moment
+from mcpgate.cli.activity.show import shown_number, shown_outcome
 from mcpgate.cli.console import plain, print_json
-from mcpgate.cli.moments import show_moment
 from mcpgate.cli.vaults import sql_store
 from mcpgate.ledger import Entry
 from mcpgate.store.chain import Stored

@@ -10,7 +10,7 @@ from typing import Final
 
 from mcpgate import catalog, paths, saved
 from mcpgate.cli.asking import ask_secret
-from mcpgate.cli.vault import ensure_set_up, no_keyring, say
+from mcpgate.cli.vault.vault import ensure_set_up, no_keyring, say
 from mcpgate.cli.vaults import note, sealed_vault
 from mcpgate.errors import UsageError
 from mcpgate.secrets import Secret

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from mcpgate.cli.activity import NOTHING, say_nothing
-from mcpgate.cli.activity_filter import check_app, rows_of
+from mcpgate.cli.activity.filter import check_app, rows_of
+from mcpgate.cli.activity.moments import read_moment, show_moment
+from mcpgate.cli.activity.show import NOTHING, say_nothing
 from mcpgate.cli.asking import agree
 from mcpgate.cli.console import plain, print_json
-from mcpgate.cli.moments import read_moment, show_moment
 from mcpgate.cli.vaults import database, sql_store
 from mcpgate.errors import CredentialError, UsageError
 from mcpgate.ledger import Entry

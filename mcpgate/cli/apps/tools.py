@@ -7,8 +7,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from mcpgate.apps import switch_of
-from mcpgate.cli.apps_kept import by_policy, change, connector_of, found, switched
-from mcpgate.cli.vault import say
+from mcpgate.cli.apps.kept import by_policy, change, connector_of, found, switched
+from mcpgate.cli.vault.vault import say
 from mcpgate.cli.vaults import config
 from mcpgate.errors import MCPGateError, NotFoundError
 from mcpgate.spec.yaml_text import did_you_mean

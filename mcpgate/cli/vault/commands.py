@@ -51,7 +51,7 @@ def init(
 
     With a keyring this is not needed: the first `mcpgate connect` does it.
     """
-    from mcpgate.cli.vault import set_up
+    from mcpgate.cli.vault.vault import set_up
 
     set_up(keyring, passphrase, key_file, key_env)
 
@@ -62,7 +62,7 @@ def status(as_json: AsJson = False) -> None:
 
     Ends with 0 when all of it opens, with 4 when something does not or there is no vault yet.
     """
-    from mcpgate.cli.vault import show_status
+    from mcpgate.cli.vault.vault import show_status
 
     _exit(show_status(as_json=as_json))
 
@@ -79,7 +79,7 @@ def rotate(
     Without flags a keyring or a passphrase stays what it is and gets a new key. A new passphrase is typed, or
     stands in MCPGATE_NEW_PASSPHRASE or MCPGATE_NEW_PASSPHRASE_FILE.
     """
-    from mcpgate.cli.vault import rotate as rotate_key
+    from mcpgate.cli.vault.vault import rotate as rotate_key
 
     rotate_key(keyring, passphrase, key_file, key_env)
 
@@ -90,7 +90,7 @@ def export_vault(file: ExportFile) -> None:
 
     The passphrase is asked for, or stands in MCPGATE_EXPORT_PASSPHRASE. The file keeps what each is bound to.
     """
-    from mcpgate.cli.vault_copies import export_to
+    from mcpgate.cli.vault.copies import export_to
 
     export_to(file)
 
@@ -101,7 +101,7 @@ def import_vault(file: ExportFile) -> None:
 
     The passphrase is asked for, or stands in MCPGATE_EXPORT_PASSPHRASE. All are taken in, or none.
     """
-    from mcpgate.cli.vault_copies import import_from
+    from mcpgate.cli.vault.copies import import_from
 
     import_from(file)
 

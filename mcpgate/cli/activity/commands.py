@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, NoReturn
 import typer
 
 from mcpgate.activity import Kind
-from mcpgate.cli.activity_filter import Filter
+from mcpgate.cli.activity.filter import Filter
 from mcpgate.cli.flags import Accounts, AsJson, Policies, Presets, Settings, complete_connector
 from mcpgate.cli.opening import Options
 from mcpgate.errors import UsageError
@@ -83,7 +83,7 @@ def activity(
     """
     wanted = Filter(app, connector, tool, decision or "", outcome or "", kind or "", since, until)
     if context.invoked_subcommand is None:
-        from mcpgate.cli.activity import show_activity
+        from mcpgate.cli.activity.show import show_activity
 
         show_activity(wanted, limit, follow=follow, as_json=as_json)
     elif wanted != Filter() or follow or as_json or limit != _LATEST:
@@ -93,7 +93,7 @@ def activity(
 @activity_app.command()
 def show(call: CallId, as_json: AsJson = False) -> None:
     """Show all that is known of one call: its rows, arguments, rule, key, digests and what it spent."""
-    from mcpgate.cli.activity_call import show_call
+    from mcpgate.cli.activity.call import show_call
 
     show_call(call, as_json=as_json)
 
@@ -119,7 +119,7 @@ def export(
 
     Without --output it goes to stdout.
     """
-    from mcpgate.cli.activity_export import export as write
+    from mcpgate.cli.activity.export import export as write
 
     wanted = Filter(app, connector, tool, decision or "", outcome or "", kind or "", since, until)
     write(wanted, form, output)
@@ -136,7 +136,7 @@ def verify(
 
     Ends with 0 when it is, 1 when it is not, 4 when the key to some of it is not at hand.
     """
-    from mcpgate.cli.activity_care import verify as check
+    from mcpgate.cli.activity.care import verify as check
 
     _exit(check(head, as_json=as_json))
 
@@ -156,7 +156,7 @@ def erase(
 
     Personal data are the arguments that a connector calls private.
     """
-    from mcpgate.cli.activity_care import erase as take_out
+    from mcpgate.cli.activity.care import erase as take_out
 
     take_out(call, app, before, yes=yes)
 
@@ -175,7 +175,7 @@ def prune(
 
     Calls whose outcome is not known stay, and so does all after them.
     """
-    from mcpgate.cli.activity_care import prune as take_out
+    from mcpgate.cli.activity.care import prune as take_out
 
     take_out(older_than, anyway=anyway, yes=yes)
 
@@ -209,7 +209,7 @@ def budgets(
         return
     if given and not connector:
         raise UsageError("These flags are of mcpgate run.", "Give --connector CONNECTOR with them.")
-    from mcpgate.cli.budgets import show_budgets
+    from mcpgate.cli.activity.budgets import show_budgets
 
     show_budgets(app, options, as_json=as_json)
 
@@ -217,7 +217,7 @@ def budgets(
 @budgets_app.command()
 def settle(call: CallId) -> None:
     """Say that a call of which the outcome is not known did happen: what it moved stays spent."""
-    from mcpgate.cli.budgets import decide
+    from mcpgate.cli.activity.budgets import decide
 
     decide(call, "settled")
 
@@ -225,7 +225,7 @@ def settle(call: CallId) -> None:
 @budgets_app.command()
 def release(call: CallId) -> None:
     """Say that a call of which the outcome is not known did not happen: what it reserved is given back."""
-    from mcpgate.cli.budgets import decide
+    from mcpgate.cli.activity.budgets import decide
 
     decide(call, "released")
 

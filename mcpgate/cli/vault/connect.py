@@ -14,8 +14,8 @@ from mcpgate.apps import open_account
 from mcpgate.cli.asking import ask_secret
 from mcpgate.cli.console import plain
 from mcpgate.cli.opening import read_settings
-from mcpgate.cli.probing import probe as call_probe
-from mcpgate.cli.vault import ensure_set_up, kept
+from mcpgate.cli.vault.probing import probe as call_probe
+from mcpgate.cli.vault.vault import ensure_set_up, kept
 from mcpgate.cli.vaults import connected_vault, note, sealed_vault
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.json_schema import compile_pattern

@@ -90,7 +90,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make an app, and show its key: once, for it is kept as a hash only."""
-    from mcpgate.cli import apps
+    from mcpgate.cli.apps import apps
 
     options = Options(connector, preset, (), (), (), setting, sandbox, live, account)
     apps.create(name, options, apps.AppOptions(rules, discovery, sandbox, expires), as_json=as_json)
@@ -99,7 +99,7 @@ def create(
 @apps_app.command(name="list")
 def list_apps(as_json: AsJson = False) -> None:
     """Show every app: its state, its connectors and its rules."""
-    from mcpgate.cli.apps_show import show_list
+    from mcpgate.cli.apps.show import show_list
 
     show_list(as_json=as_json)
 
@@ -107,7 +107,7 @@ def list_apps(as_json: AsJson = False) -> None:
 @apps_app.command()
 def show(name: AppName, as_json: AsJson = False) -> None:
     """Show an app and each of its tools: on, off, new or changed, and what the policy says of it."""
-    from mcpgate.cli.apps_show import show as show_app
+    from mcpgate.cli.apps.show import show as show_app
 
     code = show_app(name, as_json=as_json)
     if code:
@@ -117,7 +117,7 @@ def show(name: AppName, as_json: AsJson = False) -> None:
 @apps_app.command()
 def enable(name: AppName, tools: Tools) -> None:
     """Switch tools on, as they are now. What is new or was changed in a connector is off until then."""
-    from mcpgate.cli.apps_tools import enable as enable_tools
+    from mcpgate.cli.apps.tools import enable as enable_tools
 
     enable_tools(name, tools)
 
@@ -125,7 +125,7 @@ def enable(name: AppName, tools: Tools) -> None:
 @apps_app.command()
 def disable(name: AppName, tools: Tools) -> None:
     """Switch tools off: they are neither listed nor called any more."""
-    from mcpgate.cli.apps_tools import disable as disable_tools
+    from mcpgate.cli.apps.tools import disable as disable_tools
 
     disable_tools(name, tools)
 
@@ -153,7 +153,7 @@ def grant(
     ] = None,
 ) -> None:
     """Grant a connector to an app, or change its grant: what is not given stays as it is."""
-    from mcpgate.cli import apps
+    from mcpgate.cli.apps import apps
 
     apps.grant(name, connector, preset, account, setting, live=live)
 
@@ -161,7 +161,7 @@ def grant(
 @apps_app.command()
 def revoke(name: AppName, connector: ToConnect) -> None:
     """Take a connector from an app."""
-    from mcpgate.cli import apps
+    from mcpgate.cli.apps import apps
 
     apps.revoke(name, connector)
 
@@ -169,7 +169,7 @@ def revoke(name: AppName, connector: ToConnect) -> None:
 @rules_app.command(name="add")
 def add_rules(name: AppName, file: PolicyFile) -> None:
     """Add a policy file to an app's own rules; one of the same name takes the place of the other."""
-    from mcpgate.cli import apps
+    from mcpgate.cli.apps import apps
 
     apps.add_rules(name, file)
 
@@ -179,7 +179,7 @@ def remove_rules(
     name: AppName, policy: Annotated[str, typer.Argument(metavar="POLICY", help="The policy's name.")]
 ) -> None:
     """Take a policy from an app's own rules."""
-    from mcpgate.cli import apps
+    from mcpgate.cli.apps import apps
 
     apps.remove_rules(name, policy)
 
@@ -187,7 +187,7 @@ def remove_rules(
 @rules_app.command(name="show")
 def show_rules(name: AppName) -> None:
     """Show an app's own rules, as they were written."""
-    from mcpgate.cli import apps
+    from mcpgate.cli.apps import apps
 
     apps.show_rules(name)
 
@@ -195,7 +195,7 @@ def show_rules(name: AppName) -> None:
 @apps_app.command()
 def rotate(name: AppName, expires: Expires = "", as_json: AsJson = False) -> None:
     """Give an app another key, and show it once; the one before is refused at once."""
-    from mcpgate.cli import apps
+    from mcpgate.cli.apps import apps
 
     apps.rotate(name, expires, as_json=as_json)
 
@@ -203,7 +203,7 @@ def rotate(name: AppName, expires: Expires = "", as_json: AsJson = False) -> Non
 @apps_app.command()
 def pause(name: AppName) -> None:
     """Refuse an app's key until it is resumed."""
-    from mcpgate.cli import apps
+    from mcpgate.cli.apps import apps
 
     apps.pause(name, paused=True)
 
@@ -211,7 +211,7 @@ def pause(name: AppName) -> None:
 @apps_app.command()
 def resume(name: AppName) -> None:
     """Let an app go on."""
-    from mcpgate.cli import apps
+    from mcpgate.cli.apps import apps
 
     apps.pause(name, paused=False)
 
@@ -219,7 +219,7 @@ def resume(name: AppName) -> None:
 @apps_app.command()
 def delete(name: AppName, yes: Yes = False) -> None:
     """Delete an app and its key; what it did and spent stays written down."""
-    from mcpgate.cli import apps
+    from mcpgate.cli.apps import apps
 
     apps.delete(name, yes=yes)
 
@@ -232,7 +232,7 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Make the apps what a file says: shows what changes, then asks, and does all of it or nothing."""
-    from mcpgate.cli.apps_apply import apply as apply_file
+    from mcpgate.cli.apps.apply import apply as apply_file
 
     apply_file(file, yes=yes, prune=prune, as_json=as_json)
 
@@ -244,6 +244,6 @@ def export(
     ] = [],
 ) -> None:
     """Print apps as a file that apply takes, without their keys."""
-    from mcpgate.cli.apps_apply import export as export_apps
+    from mcpgate.cli.apps.apply import export as export_apps
 
     export_apps(names)

@@ -48,7 +48,7 @@ def lint(files: PolicyFiles, on: On = [], preset: OnTopOf = [], form: Format = "
 
     Ends with 0 when there is nothing to say, 1 when there is, 3 when a file cannot be read.
     """
-    from mcpgate.cli.policy_lint import lint_files
+    from mcpgate.cli.policy.lint import lint_files
 
     _exit(lint_files(files, on, preset, as_json=form == "json"))
 
@@ -67,7 +67,7 @@ def run_tests(
 
     Ends with 0 when all came as expected, 1 when one did not, 3 when a file cannot be read.
     """
-    from mcpgate.cli.policy_test import test_files
+    from mcpgate.cli.policy.test_files import test_files
 
     _exit(test_files(files, as_json=form == "json"))
 
@@ -78,7 +78,7 @@ def attack(files: PolicyFiles, on: On = [], preset: OnTopOf = [], form: Format =
 
     Ends with 0 when nothing got through, 1 when something did, 3 when a file cannot be read.
     """
-    from mcpgate.cli.policy_attack import attack_files
+    from mcpgate.cli.policy.attack import attack_files
 
     _exit(attack_files(files, on, preset, as_json=form == "json"))
 
@@ -97,7 +97,7 @@ def apply_policy(
 
     It is kept in the database. A policy.yaml in one's own folder goes on holding beside it.
     """
-    from mcpgate.cli.policy_apply import apply
+    from mcpgate.cli.policy.apply import apply
 
     apply(file, remove=remove, yes=yes)
 
@@ -105,7 +105,7 @@ def apply_policy(
 @policy_app.command(name="show")
 def show_policy(as_json: AsJson = False) -> None:
     """Show the policy that was applied for every app."""
-    from mcpgate.cli.policy_apply import show
+    from mcpgate.cli.policy.apply import show
 
     show(as_json=as_json)
 
@@ -119,7 +119,7 @@ def import_rules(
     tools: ToolsFor = [],
 ) -> None:
     """Turn rules of the form {"template": …, "config": …} into a policy file, and print it."""
-    from mcpgate.cli.policy_import import import_file
+    from mcpgate.cli.policy.import_rules import import_file
 
     _exit(import_file(file, name, tools))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from mcpgate.cli.moments import exact, read_moment
+from mcpgate.cli.activity.moments import exact, read_moment
 from mcpgate.errors import NotFoundError, UsageError
 from mcpgate.spec.yaml_text import did_you_mean
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TextIO
 
 from mcpgate.activity import Row
-from mcpgate.cli.activity_filter import Filter, check_app, facts, json_lines
+from mcpgate.cli.activity.filter import Filter, check_app, facts, json_lines
 from mcpgate.cli.console import plain
 from mcpgate.cli.vaults import database, sql_store
 from mcpgate.errors import UsageError

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mcpgate.apps import switch_of
-from mcpgate.cli.apps_kept import by_policy, found
+from mcpgate.cli.apps.kept import by_policy, found
 from mcpgate.cli.console import plain, print_json, stdout, table
 from mcpgate.cli.vaults import config
 from mcpgate.errors import MCPGateError

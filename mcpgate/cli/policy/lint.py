@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mcpgate.cli.console import plain, print_json
-from mcpgate.cli.policy_scope import Scope, open_scopes
+from mcpgate.cli.policy.scope import Scope, open_scopes
 from mcpgate.policy.lint import Remark, lint
 
 

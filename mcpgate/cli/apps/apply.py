@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 from mcpgate import catalog, saved
 from mcpgate.apps import seen, switch_of
-from mcpgate.cli.apps import kept_rules, rules_of
-from mcpgate.cli.apps_kept import (
+from mcpgate.cli.apps.apps import kept_rules, rules_of
+from mcpgate.cli.apps.kept import (
     connector_of,
     differences,
     found,
@@ -21,7 +21,7 @@ from mcpgate.cli.apps_kept import (
 )
 from mcpgate.cli.asking import agree
 from mcpgate.cli.console import print_json
-from mcpgate.cli.vault import say
+from mcpgate.cli.vault.vault import say
 from mcpgate.cli.vaults import config
 from mcpgate.errors import NotFoundError, SpecError, UsageError
 from mcpgate.secrets import Secret

@@ -1,0 +1,1 @@
+"""The commands about the log and the ledger: `mcpgate activity` and `budgets`."""

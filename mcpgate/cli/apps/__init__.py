@@ -1,0 +1,1 @@
+"""The commands about apps: `mcpgate apps`, `freeze` and `thaw`."""

@@ -1,0 +1,1 @@
+"""The commands about credentials: `connect`, `accounts`, `disconnect` and `mcpgate vault`."""
