@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import platform
 import random
+import signal
 import sys
 import time
 from pathlib import Path
@@ -35,10 +36,12 @@ def main() -> int:
     unknown = set(given.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"there is no section {', '.join(unknown)}")
-    rounds = given.rounds or (4 if given.quick else 25)
+    rounds = given.rounds or (3 if given.quick else 25)
     run = Run(about={"python": platform.python_version(), "system": platform.system(), "rounds": rounds})
+    # whoever ends this ends the servers too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with site.opened() as place:
-        bench = Bench(place, run, rounds, 20 if given.quick else 40, random.Random(), given.only)
+        bench = Bench(place, run, rounds, 15 if given.quick else 40, random.Random(), given.only, given.quick)
         for name in given.sections or SECTIONS:
             began = time.monotonic()
             SECTIONS[name](bench)

@@ -35,6 +35,7 @@ class Bench:
     calls: int
     chance: random.Random
     only: Sequence[str] = ()
+    quick: bool = False
 
     def subjects(self, wire: str) -> list[Subject]:
         """Who can be measured over a wire; who cannot is noted with the reason."""
@@ -167,28 +168,28 @@ def throughput(bench: Bench) -> None:
     """Calls side by side; then against an API that takes its time."""
     for wire in ("stdio", "HTTP"):
         with bench.started(bench.subjects(wire)) as servers:
-            for at_once in (1, 8, 32, 128):
-                _flood(bench, goals.FLOOD.format(wire, at_once), servers, at_once, max(200, 4 * at_once))
+            for at_once in (8, 32) if bench.quick else (1, 8, 32, 128):
+                count = 2 * at_once if bench.quick else max(200, 4 * at_once)
+                _flood(bench, goals.FLOOD.format(wire, at_once), servers, at_once, count)
+            # so many that the beginning, when all are sent at once, does not count for much
             with stub.delayed(bench.site.api, 100):
-                rounds = max(3, bench.rounds // 3)
-                _flood(bench, goals.DELAYED.format(wire), servers, 32, 160, rounds)
+                _flood(bench, goals.DELAYED.format(wire), servers, 32, 160 if bench.quick else 640)
             _held(bench, goals.HELD.format(wire), servers)
 
 
 def _flood(
-    bench: Bench, table: str, servers: Sequence[Running], at_once: int, count: int, rounds: int = 0
+    bench: Bench, table: str, servers: Sequence[Running], at_once: int, count: int
 ) -> None:
     rates: dict[str, list[float]] = {each.name: [] for each in servers}
     cpu: dict[str, list[float]] = {each.name: [] for each in servers}
     failed: set[str] = set()
-    rounds = rounds or max(3, bench.rounds // 2)
-    for running in bench.each_round(servers, rounds):
+    for running in bench.each_round(servers, max(2, bench.rounds // 2)):
         if running.name in failed:
             continue
         server, tool = running.server, running.tools[goals.BALANCE]
         # one that takes the calls one by one would need long for all
         serial = running.name == goals.TOOLBOX and "100 ms" in table and isinstance(server, Stdio)
-        made = 40 if serial else count
+        made = 20 if serial else count
         try:
             if not serial:
                 server.flood(tool, {}, at_once, at_once)
@@ -208,7 +209,7 @@ def _flood(
 
 def _held(bench: Bench, table: str, servers: Sequence[Running]) -> None:
     more: dict[str, list[float]] = {each.name: [] for each in servers}
-    for running in bench.each_round(servers, max(2, bench.rounds // 5)):
+    for running in bench.each_round(servers, max(1, bench.rounds // 5)):
         server, quick, slow = running.server, running.tools[goals.BALANCE], running.tools[goals.CUSTOMERS]
         alone = percentile([_timed(server, quick) for _ in range(10)], 0.5)
         more[running.name].append(server.held_back(quick, slow, SLOW) * MILLI - alone)
@@ -220,11 +221,11 @@ def scaling(bench: Bench) -> None:
     """The cost of a call as the tools grow, and as the rules do that it has to pass."""
     by_tools = [
         grown(f"{count:,} tools", lambda site, n=count: site.grown(n), lambda site: site.rules(10))
-        for count in (15, 100, 1000)
+        for count in ((15, 1000) if bench.quick else (15, 100, 1000))
     ]
     by_rules = [
         grown(f"{count} rules", lambda site: site.connector, lambda site, n=count: site.reaching(n))
-        for count in (0, 10, 50, 200)
+        for count in ((0, 50) if bench.quick else (0, 10, 50, 200))
     ]
     for table, variants in ((goals.TOOLS, by_tools), (goals.RULES, by_rules)):
         with bench.started(variants) as servers:

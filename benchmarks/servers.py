@@ -226,19 +226,19 @@ class Http:
         return _payload(sound(self._lane(0).exchange(message)))
 
     def flood(self, tool: str, arguments: Mapping[str, Any], at_once: int, count: int) -> float:
-        message = self._message("tools/call", {"name": tool, "arguments": arguments})
+        params = {"name": tool, "arguments": arguments}
         lanes = [self._lane(number) for number in range(min(at_once, count))]
         left = count - len(lanes)
         began = time.perf_counter()
         with selectors.DefaultSelector() as ready:
             for lane in lanes:
                 ready.register(lane.socket, selectors.EVENT_READ, lane)
-                lane.send(message)
+                lane.send(self._message("tools/call", params))
             done = 0
             while done < count:
                 found = ready.select(_WAIT)
-                if not found:
-                    raise RuntimeError("no answer for a minute")
+                if not found or time.perf_counter() > began + _WAIT:
+                    raise RuntimeError("no answers for a minute")
                 for key, _ in found:
                     lane = key.data
                     answer = lane.take()
@@ -248,7 +248,7 @@ class Http:
                     done += 1
                     if left:
                         left -= 1
-                        lane.send(message)
+                        lane.send(self._message("tools/call", params))
         return time.perf_counter() - began
 
     def held_back(self, quick: str, slow: str, arguments: Mapping[str, Any]) -> float:
