@@ -27,7 +27,9 @@ def main() -> int:
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"{', '.join(SECTIONS)}; default: all")
     parser.add_argument("--quick", action="store_true", help="few rounds, for a look")
     parser.add_argument("--rounds", type=int, default=0)
-    parser.add_argument("--only", action="append", default=[], metavar="WORD", help="subjects with it in their name")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="WORD", help="subjects with it in their name"
+    )
     parser.add_argument("--json", type=Path, default=KEPT, metavar="FILE", help="where the run is kept")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="a run that was kept")
     parser.add_argument("--svg", type=Path, metavar="FILE", help="where to put the plot")

@@ -26,6 +26,7 @@ TOOLS: Final = "Cost by tools"
 RULES: Final = "Cost by rules"
 LISTED: Final = "Tokens: tools/list"
 RESULTS: Final = "Tokens: {}"
+PARTS: Final = "Where the time of one call goes: {}"
 BALANCE: Final = "stripe_get_balance"
 CUSTOMERS: Final = "stripe_list_customers"
 CALL: Final = "p50, ms"
@@ -70,7 +71,9 @@ GOALS: Final = (
     Goal("Spawn to tools/list, × MCP Toolbox", COLD, "ms", over=TOOLBOX, most=1.0),
     Goal("First call after two idle seconds, ms more than a later one", AFTER_IDLE, "ms more", most=100),
     Goal("Peak memory at tools/list, × minimal SDK server", COLD, "peak, MiB", over=SDK, most=0.7),
-    Goal("Peak memory before the first call, × minimal SDK server", AFTER_IDLE, "peak, MiB", over=SDK, most=0.7),
+    Goal(
+        "Peak memory before the first call, × minimal SDK server", AFTER_IDLE, "peak, MiB", over=SDK, most=0.7
+    ),
     *(
         Goal(f"{tool} over stdio, × {peer}", STDIO.format(tool), CALL, over=peer, most=most)
         for tool in (BALANCE, CUSTOMERS)
@@ -81,11 +84,25 @@ GOALS: Final = (
     Goal("Held back by a call of 2 s, stdio, ms", HELD.format("stdio"), "ms more", most=20),
     Goal("Held back by a call of 2 s, HTTP, ms", HELD.format("HTTP"), "ms more", SERVED, most=20),
     *(
-        Goal(f"HTTP, {many} in flight, calls/s, × FastMCP", FLOOD.format("HTTP", many), RATE, SERVED, FASTMCP, least=2.5)
+        Goal(
+            f"HTTP, {many} in flight, calls/s, × FastMCP",
+            FLOOD.format("HTTP", many),
+            RATE,
+            SERVED,
+            FASTMCP,
+            least=2.5,
+        )
         for many in (8, 32)
     ),
     *(
-        Goal(f"HTTP, {many} in flight, CPU per call, × FastMCP", FLOOD.format("HTTP", many), CPU, SERVED, FASTMCP, most=0.5)
+        Goal(
+            f"HTTP, {many} in flight, CPU per call, × FastMCP",
+            FLOOD.format("HTTP", many),
+            CPU,
+            SERVED,
+            FASTMCP,
+            most=0.5,
+        )
         for many in (8, 32)
     ),
     Goal("tools/list, 15 tools, bytes per tool", LISTED, "bytes per tool", most=740),

@@ -21,12 +21,16 @@ def fastmcp() -> str:
     if (FOLDER / "fastmcp" / "bin" / "fastmcp").exists():
         return ""
     venv.create(FOLDER / "fastmcp", with_pip=True)
-    return _run(str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "fastmcp>=4,<5")
+    return _run(
+        str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "fastmcp>=4,<5"
+    )
 
 
 def toolbox() -> str:
     """Install MCP Toolbox, a program of one file that npm brings; why it is not there, or nothing."""
-    return "" if toolbox_program() else _npm("toolbox", "@toolbox-sdk/server@1") or _missing(toolbox_program())
+    return (
+        "" if toolbox_program() else _npm("toolbox", "@toolbox-sdk/server@1") or _missing(toolbox_program())
+    )
 
 
 def toolbox_program() -> Path | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +16,7 @@ from typing import Any, Final
 from benchmarks import goals, stub
 from benchmarks.figures import Run, percentile
 from benchmarks.servers import Raw, Server, Stdio, Warm, peak, worked
-from benchmarks.site import Site
+from benchmarks.site import ROOT, Site
 from benchmarks.subjects import SUBJECTS, VAULTED, Running, Subject, grown
 
 LIMIT: Final = {"limit": 10}
@@ -23,6 +25,7 @@ SLOW: Final = {"limit": 100}
 RAW: Final = "raw kept socket, no server"
 WARM: Final = "warm HTTP client, no server"
 MILLI: Final = 1000.0
+_NONE: Final[Mapping[str, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -147,9 +150,9 @@ def _first_call(bench: Bench, subjects: Sequence[Subject]) -> None:
             bench.run.add(goals.AFTER_IDLE, column, subject.name, values)
 
 
-def _timed(server: Server, tool: str) -> float:
+def _timed(server: Server, tool: str, arguments: Mapping[str, Any] = _NONE) -> float:
     began = time.perf_counter()
-    server.call(tool, {})
+    server.call(tool, arguments)
     return (time.perf_counter() - began) * MILLI
 
 
@@ -177,9 +180,7 @@ def throughput(bench: Bench) -> None:
             _held(bench, goals.HELD.format(wire), servers)
 
 
-def _flood(
-    bench: Bench, table: str, servers: Sequence[Running], at_once: int, count: int
-) -> None:
+def _flood(bench: Bench, table: str, servers: Sequence[Running], at_once: int, count: int) -> None:
     rates: dict[str, list[float]] = {each.name: [] for each in servers}
     cpu: dict[str, list[float]] = {each.name: [] for each in servers}
     failed: set[str] = set()
@@ -290,10 +291,50 @@ def _said(tool: str, arguments: Mapping[str, Any]) -> str:
     return f"{tool}({', '.join(f'{name}={value}' for name, value in arguments.items())})"
 
 
+def by_part(bench: Bench) -> None:
+    """Where the time of one call goes; a wrapper costs time itself, so the whole is measured without any too."""
+    ours = next(each for each in SUBJECTS if each.name == goals.GATE)
+    count = 100 if bench.quick else 400
+    for tool, arguments in CALLS.items():
+        table = goals.PARTS.format(tool)
+        spent, whole, seen = bench.site.folder / "parts.json", [], []
+        for _ in range(max(2, bench.rounds // 5)):
+            plain, _ = ours.start(bench.site)
+            words = ours.command(bench.site, 0)[1:]
+            timed = Stdio(
+                [sys.executable, "-m", "benchmarks.parts", str(spent), *words],
+                {**ours.environment(bench.site), "PYTHONPATH": str(ROOT)},
+                bench.site.folder,
+            )
+            timed.open()
+            for server in (plain.server, timed):
+                for _ in range(30):
+                    server.call(tool, arguments)
+            os.kill(timed.pid, signal.SIGUSR1)
+            timed.call(tool, arguments)
+            whole.append(percentile([_timed(plain.server, tool, arguments) for _ in range(count)], 0.5))
+            began = time.perf_counter()
+            for _ in range(count):
+                timed.call(tool, arguments)
+            took = (time.perf_counter() - began) / count * MILLI
+            plain.server.close()
+            timed.close()
+            parts = {
+                name: all_of * MILLI / (count + 1)
+                for name, all_of in json.loads(spent.read_text())["spent"].items()
+            }
+            seen.append({**parts, "the loop, the pipes and the client": took - sum(parts.values())})
+        for part in sorted(seen[0], key=lambda name: -seen[0][name]):
+            bench.run.add(table, "ms", part, [each.get(part, 0.0) for each in seen])
+        bench.run.add(table, "ms", "all of it, with stopwatches", [sum(each.values()) for each in seen])
+        bench.run.add(table, "ms", "all of it, without", whole)
+
+
 SECTIONS: Final[Mapping[str, Callable[[Bench], None]]] = {
     "cold": cold_start,
     "calls": calls,
     "throughput": throughput,
     "scaling": scaling,
     "tokens": tokens,
+    "parts": by_part,
 }

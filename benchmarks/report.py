@@ -14,7 +14,7 @@ from benchmarks.figures import Figure, Run
 from benchmarks.goals import GOALS
 
 _BLOCK: Final = re.compile(r"(<!-- measured:([a-z]+) -->\n).*?(<!-- /measured -->)", re.DOTALL)
-_OURS: Final = (goals.GATE, goals.SERVED, "15 tools", "0 rules", goals.THE_API)
+_OURS: Final = (goals.GATE, goals.SERVED, "15 tools", "0 rules", "all of it, with stopwatches", goals.THE_API)
 _PLOTTED: Final = (
     (goals.COLD, "ms", "Spawn to tools/list, ms"),
     (goals.STDIO.format(goals.BALANCE), goals.CALL, "stripe_get_balance over stdio, median, ms"),

@@ -218,7 +218,9 @@ class Http:
         self._session = lane.header(b"mcp-session-id")
         note = json.dumps({"jsonrpc": "2.0", "method": "notifications/initialized"}).encode()
         lane.exchange(self._wrapped(note))
-        listed: dict[str, Any] = json.loads(_payload(lane.exchange(self._message("tools/list", {}))))["result"]
+        listed: dict[str, Any] = json.loads(_payload(lane.exchange(self._message("tools/list", {}))))[
+            "result"
+        ]
         return listed
 
     def call(self, tool: str, arguments: Mapping[str, Any]) -> bytes:

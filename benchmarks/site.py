@@ -171,7 +171,9 @@ def openapi() -> dict[str, Any]:
                 continue
             style = {"style": said["style"], "explode": True} if said.get("style") == "deepObject" else {}
             required = said["in"] == "path" or bool(said.get("required"))
-            parameters.append({"name": param, "in": said["in"], "required": required, "schema": schema, **style})
+            parameters.append(
+                {"name": param, "in": said["in"], "required": required, "schema": schema, **style}
+            )
         operation: dict[str, Any] = {
             "operationId": name,
             "summary": name.removeprefix("stripe_").replace("_", " "),
@@ -226,12 +228,17 @@ def _schema(said: Mapping[str, Any]) -> dict[str, Any]:
         return {"anyOf": [_schema(each) for each in said["any_of"]]}
     kind = said.get("type", "string")
     if kind == "object":
-        return {"type": "object", "properties": {name: _schema(each) for name, each in said["fields"].items()}}
+        return {
+            "type": "object",
+            "properties": {name: _schema(each) for name, each in said["fields"].items()},
+        }
     if kind == "map":
         return {"type": "object", "additionalProperties": _schema(said.get("values", {}))}
     if kind == "array":
         return {"type": "array", "items": _schema(said.get("items", {}))}
-    schema: dict[str, Any] = {"type": kind if kind in ("string", "integer", "boolean", "number") else "string"}
+    schema: dict[str, Any] = {
+        "type": kind if kind in ("string", "integer", "boolean", "number") else "string"
+    }
     schema |= {"enum": said["enum"]} if said.get("enum") else {}
     schema |= {"maxLength": said["maxLength"]} if said.get("maxLength") else {}
     return schema

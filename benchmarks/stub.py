@@ -32,7 +32,12 @@ def customers(count: int = 10) -> dict[str, Any]:
     one = json.loads(FIXTURES.read_text())["resources"]["customer"]
     data = []
     for number in range(count):
-        address = {**one["address"], "city": "San Francisco", "country": "US", "line1": f"{number} Townsend St"}
+        address = {
+            **one["address"],
+            "city": "San Francisco",
+            "country": "US",
+            "line1": f"{number} Townsend St",
+        }
         name = {"name": f"Jane Doe {number}", "email": f"jane.{number}@example.com", "address": address}
         # few have a discount, while the fixture's has one
         own = {"id": f"cus_QXg1o8vcGmoR{number:02}", "created": 1750000000 + number, "discount": None}
@@ -41,8 +46,8 @@ def customers(count: int = 10) -> dict[str, Any]:
 
 
 def written(value: Any) -> bytes:
-    """A reply's body; Stripe's own has more white space still."""
-    return json.dumps(value).encode()
+    """A reply's body, indented as Stripe's are."""
+    return json.dumps(value, indent=2).encode()
 
 
 def replied(body: bytes) -> bytes:

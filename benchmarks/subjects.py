@@ -134,9 +134,7 @@ SUBJECTS: Final = (
         lambda site: site.vaulted,
         key=lambda site: site.app_key,
     ),
-    Subject(
-        TOOLBOX, "HTTP", lambda site, port: _toolbox(site, "--port", str(port)), install=install.toolbox
-    ),
+    Subject(TOOLBOX, "HTTP", lambda site, port: _toolbox(site, "--port", str(port)), install=install.toolbox),
     Subject(FASTMCP, "HTTP", _fastmcp, install=install.fastmcp),
 )
 
