@@ -133,7 +133,7 @@ def _first_call(bench: Bench, subjects: Sequence[Subject]) -> None:
     figures: dict[str, tuple[list[float], list[float], list[float]]] = {
         each.name: ([], [], []) for each in subjects
     }
-    for _ in range(max(2, bench.rounds // 4)):
+    for _ in range(1 if bench.quick else max(2, bench.rounds // 4)):
         started = [each.start(bench.site)[0] for each in bench.chance.sample(subjects, len(subjects))]
         time.sleep(2)
         for running in started:
@@ -170,13 +170,14 @@ def calls(bench: Bench) -> None:
 def throughput(bench: Bench) -> None:
     """Calls side by side; then against an API that takes its time."""
     for wire in ("stdio", "HTTP"):
-        with bench.started(bench.subjects(wire)) as servers:
+        subjects = [each for each in bench.subjects(wire) if each.name != VAULTED or not bench.quick]
+        with bench.started(subjects) as servers:
             for at_once in (8, 32) if bench.quick else (1, 8, 32, 128):
                 count = 2 * at_once if bench.quick else max(200, 4 * at_once)
                 _flood(bench, goals.FLOOD.format(wire, at_once), servers, at_once, count)
             # so many that the beginning, when all are sent at once, does not count for much
             with stub.delayed(bench.site.api, 100):
-                _flood(bench, goals.DELAYED.format(wire), servers, 32, 160 if bench.quick else 640)
+                _flood(bench, goals.DELAYED.format(wire), servers, 32, 96 if bench.quick else 640)
             _held(bench, goals.HELD.format(wire), servers)
 
 
@@ -184,7 +185,7 @@ def _flood(bench: Bench, table: str, servers: Sequence[Running], at_once: int, c
     rates: dict[str, list[float]] = {each.name: [] for each in servers}
     cpu: dict[str, list[float]] = {each.name: [] for each in servers}
     failed: set[str] = set()
-    for running in bench.each_round(servers, max(2, bench.rounds // 2)):
+    for running in bench.each_round(servers, 1 if bench.quick else max(2, bench.rounds // 2)):
         if running.name in failed:
             continue
         server, tool = running.server, running.tools[goals.BALANCE]
@@ -220,17 +221,19 @@ def _held(bench: Bench, table: str, servers: Sequence[Running]) -> None:
 
 def scaling(bench: Bench) -> None:
     """The cost of a call as the tools grow, and as the rules do that it has to pass."""
-    by_tools = [
-        grown(f"{count:,} tools", lambda site, n=count: site.grown(n), lambda site: site.rules(10))
-        for count in ((15, 1000) if bench.quick else (15, 100, 1000))
-    ]
-    by_rules = [
-        grown(f"{count} rules", lambda site: site.connector, lambda site, n=count: site.reaching(n))
-        for count in ((0, 50) if bench.quick else (0, 10, 50, 200))
-    ]
+    by_tools = [_with_tools(count) for count in ((15, 1000) if bench.quick else (15, 100, 1000))]
+    by_rules = [_with_rules(count) for count in ((0, 50) if bench.quick else (0, 10, 50, 200))]
     for table, variants in ((goals.TOOLS, by_tools), (goals.RULES, by_rules)):
         with bench.started(variants) as servers:
             bench.call_rounds(table, servers, goals.CUSTOMERS)
+
+
+def _with_tools(count: int) -> Subject:
+    return grown(f"{count:,} tools", lambda site: site.grown(count), lambda site: site.rules(10))
+
+
+def _with_rules(count: int) -> Subject:
+    return grown(f"{count} rules", lambda site: site.connector, lambda site: site.reaching(count))
 
 
 def tokens(bench: Bench) -> None:
@@ -292,13 +295,13 @@ def _said(tool: str, arguments: Mapping[str, Any]) -> str:
 
 
 def by_part(bench: Bench) -> None:
-    """Where the time of one call goes; a wrapper costs time itself, so the whole is measured without any too."""
+    """Where the time of one call goes; stopwatches cost time, so the whole is measured without them too."""
     ours = next(each for each in SUBJECTS if each.name == goals.GATE)
     count = 100 if bench.quick else 400
     for tool, arguments in CALLS.items():
         table = goals.PARTS.format(tool)
         spent, whole, seen = bench.site.folder / "parts.json", [], []
-        for _ in range(max(2, bench.rounds // 5)):
+        for _ in range(1 if bench.quick else max(2, bench.rounds // 5)):
             plain, _ = ours.start(bench.site)
             words = ours.command(bench.site, 0)[1:]
             timed = Stdio(

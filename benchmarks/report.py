@@ -59,7 +59,7 @@ def goal_table(run: Run) -> str:
 
 
 def comparison(old: Run, new: Run) -> str:
-    """What has become of every figure that both have: the machine may be another, so the peers stand beside."""
+    """What has become of every figure that both have; by the peers one sees what is the machine's."""
     rows = []
     for figure in new.figures:
         before = old.find(figure.table, figure.column, figure.subject)
@@ -110,7 +110,8 @@ def plot(run: Run) -> str:
             )
             top += 20
         top += 14
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="720" height="{top}" font-family="sans-serif" font-size="12">'
+    size = f'width="720" height="{top}" font-family="sans-serif" font-size="12"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>'
     return "\n".join([head, f'<rect width="720" height="{top}" fill="white"/>', *parts, "</svg>"]) + "\n"
 
 

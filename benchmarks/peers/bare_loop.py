@@ -1,4 +1,4 @@
-"""The least a Python server can do: asyncio, JSON, a list that is always the same, and one kept connection."""
+"""The least a Python server can do: asyncio, JSON, one list, and connections that are kept."""
 
 import asyncio
 import json

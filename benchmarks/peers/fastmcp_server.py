@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import httpx2
-from fastmcp import FastMCP
+from fastmcp import FastMCP  # type: ignore[import-not-found]
 
 SPEC, API = json.loads(Path(sys.argv[1]).read_text()), int(sys.argv[2])
 CLIENT = httpx2.AsyncClient(
