@@ -27,6 +27,7 @@ PATHS: Final = {"stripe_get_balance": "/v1/balance", "stripe_list_customers": "/
 _CHUNK: Final = 1 << 20
 _WAIT: Final = 60.0
 _STARTS: Final = 30.0
+_ENDS: Final = 1.0
 
 
 class Server(Protocol):
@@ -426,7 +427,7 @@ def _payload(body: bytes) -> bytes:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     try:
-        process.wait(5)
+        process.wait(_ENDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
