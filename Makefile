@@ -27,8 +27,7 @@ record: $(VENV)/.test
 	$(BIN)/python -m tests.record
 
 bench: $(VENV)/.test
-	$(BIN)/python benchmarks/cold_start.py
-	$(BIN)/python benchmarks/decision.py
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The least a server on the SDK can do, with a list that is always the same."""
+"""The least a server on the SDK can do: a list that is always the same, and a warm HTTP client."""
 
 import json
 import sys
@@ -6,19 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import mcp_types as types
 from mcp.server import Server
 from mcp.server.stdio import stdio_server
 
 TOOLS = types.ListToolsResult.model_validate({"tools": json.loads(Path(sys.argv[1]).read_text())["tools"]})
+PORT = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+PATHS = {"stripe_get_balance": "/v1/balance", "stripe_list_customers": "/v1/customers"}
+CLIENT = httpx2.AsyncClient(
+    base_url=f"http://127.0.0.1:{PORT}", limits=httpx2.Limits(max_connections=None), timeout=30
+)
 
 
 async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
     return TOOLS
 
 
-async def call_tool(_: Any, __: Any) -> types.CallToolResult:
-    return types.CallToolResult(content=[types.TextContent(text="{}")])
+async def call_tool(_: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+    reply = await CLIENT.get(PATHS[params.name], params=params.arguments or {})
+    return types.CallToolResult(content=[types.TextContent(text=reply.text)])
 
 
 async def main() -> None:

@@ -1,0 +1,1 @@
+"""Measures mcpgate beside its peers: `make bench`, or `python -m benchmarks --help`."""
