@@ -8,6 +8,8 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -506,3 +508,25 @@ def raw(server: Running, text: str) -> bytes:
     with connected(server) as connection:
         connection.sendall(text.encode())
         return connection.recv(65536)
+
+
+def test_as_many_clients_as_there_are_places_are_never_too_many(server: Running) -> None:
+    """A place is left with the last byte: whoever asks again at once finds it free."""
+    headers = {
+        "Authorization": f"Bearer {KEY}",
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+    }
+
+    def client(_: int) -> set[int]:
+        connection, seen = HTTPConnection("127.0.0.1", server.port, timeout=20), set()
+        for _ in range(60):
+            connection.request("POST", "/mcp", json.dumps(LIST), headers)
+            reply = connection.getresponse()
+            reply.read()
+            seen.add(reply.status)
+        connection.close()
+        return seen
+
+    with ThreadPoolExecutor(QUICK.at_once) as clients:
+        assert set().union(*clients.map(client, range(QUICK.at_once))) == {200}

@@ -7,8 +7,8 @@ import ipaddress
 import logging
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote_to_bytes
@@ -173,13 +173,13 @@ class Entrance:
         found = self._admit(headers)
         if scope["method"] != "POST":
             raise RefusedRequestError(405, "Only POST is taken here.", allow="POST")
-        async with self._place(found.gate.name, only(headers, b"mcp-method") == _LISTEN):
+        with self._place(found.gate.name, only(headers, b"mcp-method") == _LISTEN) as leave:
             body = await self._body(headers, receive)
             if body is None:
                 return
             # once more, for the key may have ended while the body arrived
             scope[_ADMITTED] = self._admit(headers)
-            await self._app(scope, _replayed(body, receive), send)
+            await self._app(scope, _replayed(body, receive), _ending(send, leave))
 
     def _admit(self, headers: list[tuple[bytes, bytes]]) -> Admitted:
         key = bearer(headers)
@@ -194,19 +194,29 @@ class Entrance:
             raise RefusedRequestError(401, UNAUTHORIZED, www_authenticate="Bearer")
         return Admitted(gate, key.decode())
 
-    @asynccontextmanager
-    async def _place(self, name: str, listening: bool) -> AsyncIterator[None]:
-        """A place among the requests of the app; streams that only wait have places of their own."""
+    @contextmanager
+    def _place(self, name: str, listening: bool) -> Iterator[Callable[[], None]]:
+        """A place among the requests of the app; streams that only wait have places of their own.
+
+        It is left at the end, or with the last byte of the answer: the client may be back before the end.
+        """
         most = self._limits.listening if listening else self._limits.at_once
         if self._under_way[name, listening] >= most:
             raise RefusedRequestError(429, TOO_MANY, retry_after="1")
         self._under_way[name, listening] += 1
+        taken = [True]
+
+        def leave() -> None:
+            if taken:
+                taken.clear()
+                self._under_way[name, listening] -= 1
+                if not self._under_way[name, listening]:
+                    del self._under_way[name, listening]
+
         try:
-            yield
+            yield leave
         finally:
-            self._under_way[name, listening] -= 1
-            if not self._under_way[name, listening]:
-                del self._under_way[name, listening]
+            leave()
 
     async def _body(self, headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes | None:
         """The whole body, before anybody parses it; None if the client left."""
@@ -229,6 +239,15 @@ class Entrance:
             raise RefusedRequestError(
                 408, "The request took too long to arrive.", connection="close"
             ) from None
+
+
+def _ending(send: Send, leave: Callable[[], None]) -> Send:
+    async def sending(message: Message) -> None:
+        await send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            leave()
+
+    return sending
 
 
 def only(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes:
