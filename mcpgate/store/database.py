@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, Protocol
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -60,6 +61,14 @@ _BESIDE: Final = ("-wal", "-shm")
 Identity = tuple[int, int]
 
 
+class Closing(Protocol):
+    """What keeps a connection."""
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
 class Database:
     """A database that is there: its tables are made at the first use, and every change is one transaction."""
 
@@ -68,6 +77,7 @@ class Database:
         self._engine: Engine | None = None
         self._file: Identity | None = None
         self._moved = False
+        self._kept: WeakSet[Closing] = WeakSet()
 
     @property
     def is_file(self) -> bool:
@@ -154,8 +164,14 @@ class Database:
                 told.__context__ = None
                 raise
 
+    def keep(self, line: Closing) -> None:
+        """Close what keeps a connection of its own as well, when this is closed."""
+        self._kept.add(line)
+
     def close(self) -> None:
         """Close every connection."""
+        for line in [*self._kept]:
+            line.close()
         if self._engine is not None:
             self._engine.dispose()
 

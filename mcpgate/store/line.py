@@ -52,6 +52,7 @@ class Line:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        database.keep(self)
         self._lock = threading.Lock()
         self._connection: Any = None
         self._beside: tuple[object, ...] = ()

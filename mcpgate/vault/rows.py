@@ -12,16 +12,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, Table, delete, insert, select
+from sqlalchemy import Connection, Dialect, Table, delete, insert, select
 
 from mcpgate.errors import CredentialError
 from mcpgate.secrets import Secret
 from mcpgate.store.config_version import bump
+from mcpgate.store.line import Statement
 from mcpgate.store.tables import CREDENTIAL, MASTER_KEY
 from mcpgate.vault.binding import Binding
 from mcpgate.vault.providers import PLACES, Place
@@ -36,6 +37,12 @@ from mcpgate.vault.sealing import (
     unseal,
 )
 
+_RECORD: Final = select(MASTER_KEY).where(MASTER_KEY.c.one == 1)
+_ROWS: Final = select(CREDENTIAL).order_by(CREDENTIAL.c.id)
+_TYPES: Final = {
+    table.name: {column.name: column.type.python_type for column in table.columns}
+    for table in (MASTER_KEY, CREDENTIAL)
+}
 _FACTS: Final = ("connector", "account", "origins", "source", "settings", "mode", "ceiling", "connected")
 RESTORE: Final = (
     "Bring the database back from a copy; or move it away, then connect again or import an export: "
@@ -139,10 +146,26 @@ def new_record(master: MasterKey, provider: str, place: Place) -> Record:
 
 def read(connection: Connection) -> tuple[Record | None, tuple[Row, ...]]:
     """The record and every credential, nothing of it checked but its types; raises `CredentialError`."""
-    chosen = select(MASTER_KEY).where(MASTER_KEY.c.one == 1)
-    found = connection.execute(chosen).mappings().first()
-    rows = connection.execute(select(CREDENTIAL).order_by(CREDENTIAL.c.id)).mappings()
-    record = None if found is None else _record(_typed(MASTER_KEY, found))
+    return _read_rows(connection.execute(_RECORD).all(), connection.execute(_ROWS).all())
+
+
+class Reading:
+    """The same on a connection of the driver's own: what every call waits for."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._record = Statement(_RECORD, dialect)
+        self._rows = Statement(_ROWS, dialect)
+
+    def read(self, connection: Any) -> tuple[Record | None, tuple[Row, ...]]:
+        """The record and every credential of one moment; raises `CredentialError`."""
+        connection.execute("BEGIN")
+        found = _read_rows(self._record.rows(connection), self._rows.rows(connection))
+        connection.execute("COMMIT")
+        return found
+
+
+def _read_rows(records: Sequence[Any], rows: Sequence[Any]) -> tuple[Record | None, tuple[Row, ...]]:
+    record = _record(_typed(MASTER_KEY, records[0])) if records else None
     return record, tuple(Row(**_typed(CREDENTIAL, row)) for row in rows)
 
 
@@ -180,12 +203,12 @@ def _manifest(master: MasterKey, record: Record, rows: Iterable[Row]) -> bytes:
     return authenticate(master, "manifest", json.dumps([about, names]).encode())
 
 
-def _typed(table: Table, row: RowMapping) -> dict[str, Any]:
+def _typed(table: Table, row: Sequence[Any]) -> dict[str, Any]:
     """The columns of a row, as they are declared: SQLite keeps any type in any one."""
-    for column in table.columns:
-        if type(row[column.name]) is not column.type.python_type:
-            raise _damaged()
-    return dict(row)
+    types = _TYPES[table.name]
+    if any(type(value) is not kind for value, kind in zip(row, types.values(), strict=True)):
+        raise _damaged()
+    return dict(zip(types, row, strict=True))
 
 
 def _record(columns: Mapping[str, Any]) -> Record:

@@ -18,9 +18,10 @@ from sqlalchemy import Connection
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.secrets import Secret
 from mcpgate.store.database import Database
+from mcpgate.store.line import Line
 from mcpgate.vault.binding import Binding
 from mcpgate.vault.providers import Place, Provider
-from mcpgate.vault.rows import RESTORE, Record, Row, check, new_record, read, seal_row, write
+from mcpgate.vault.rows import RESTORE, Reading, Record, Row, check, new_record, read, seal_row, write
 from mcpgate.vault.sealing import KEY_BYTES, MasterKey
 
 # no connector's name begins so: what is kept there is mcpgate's own, and no credential of anyone
@@ -56,6 +57,8 @@ class SealedVault:
 
     def __init__(self, database: Database, providers: Mapping[str, Provider]) -> None:
         self._database = database
+        self._line = Line(database)
+        self._reading: Reading | None = None
         self._providers = providers
         self._master: MasterKey | None = None
 
@@ -194,8 +197,10 @@ class SealedVault:
     def _read(self) -> tuple[Record | None, tuple[Row, ...]]:
         if not self._database.exists():
             return None, ()
-        with self._database.read() as connection:
-            return read(connection)
+        if self._reading is None:
+            self._reading = Reading(self._database.dialect)
+        with self._line.held() as connection:
+            return self._reading.read(connection)
 
     def _there(self) -> _State:
         state = self._state()
