@@ -42,7 +42,10 @@ def open_gateway(options: Options) -> Gateway:
         return served.gateway(find_stored(served.config, options.app))
     if options.sandbox:
         return build_gateway(options, open_toolset(options))
-    return Served().open(lambda files: open_any(dataclasses.replace(options, files=files)))
+    served = Served()
+    gateway = served.open(lambda files: open_any(dataclasses.replace(options, files=files)))
+    served.warm(gateway.toolset.app)
+    return gateway
 
 
 class Served:
@@ -53,7 +56,8 @@ class Served:
         self.config = config()
         self.store = sql_store(sealed)
         self._scrubber = Scrubber()
-        self._client = Client(open_vault(self._scrubber, sealed).open)
+        vault = open_vault(self._scrubber, sealed)
+        self._client = Client(vault.open, waits=vault.waits)
         # a person may have to type a passphrase: now, and not while calls wait
         self.store.recorder()
 
@@ -82,6 +86,10 @@ class Served:
         toolset = live_toolset(self.store.version, open_it, lambda: latest[0].expired())
         client = Client(no_credential, transport) if transport is not None else self._client
         return Gateway(toolset, HTTPBackend(client), self.store, self._scrubber, watch=watch)
+
+    def warm(self, app: App) -> None:
+        """Make what the first call of an app would wait for, while its client is still reading the list."""
+        self._client.warm(grant.account.origin for grant in app.grants)
 
     def open(self, open_it: Callable[[list[Path]], App]) -> Gateway:
         """The gateway of an app that is opened anew whenever anything it is made of has changed."""

@@ -17,7 +17,7 @@ from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.config import Config, Freeze
 from mcpgate.store.database import Database
 from mcpgate.store.sql import SQLStore
-from mcpgate.vault import Vault, os_keyring
+from mcpgate.vault import os_keyring
 from mcpgate.vault.chosen import ChosenVault
 from mcpgate.vault.connected import ConnectedVault
 from mcpgate.vault.environment import EnvironmentVault
@@ -95,7 +95,7 @@ def connected_vault(scrubber: Scrubber, sealed: SealedVault | None = None) -> Co
     return ConnectedVault(sealed or sealed_vault(), cache(catalog.known_connector), scrubber)
 
 
-def open_vault(scrubber: Scrubber, sealed: SealedVault | None = None) -> Vault:
+def open_vault(scrubber: Scrubber, sealed: SealedVault | None = None) -> ChosenVault:
     """The vault of a gateway: credentials that were connected, and those of the environment."""
     sealed = sealed or sealed_vault()
     # every call asks for the connector of a name: it is read once

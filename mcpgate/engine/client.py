@@ -14,7 +14,8 @@ import dataclasses
 import logging
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -51,16 +52,25 @@ UNSENT: Final = (
 _STOPS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
+def _always(account: Account) -> bool:
+    return True
+
+
 class Client:
-    """The HTTP client of a process; `backoff` is the seconds before the first retry, doubled for the next."""
+    """The HTTP client of a process; `backoff` is the seconds before the first retry, doubled for the next.
+
+    `waits` says of which accounts opening the credential may take its time, for a keyring or a person.
+    """
 
     def __init__(
         self,
         open_credential: Callable[[Account, Request], Secret | None],
         transport: httpx2.AsyncBaseTransport | None = None,
         backoff: float = 0.5,
+        waits: Callable[[Account], bool] = _always,
     ) -> None:
         self._open_credential = open_credential
+        self._waits = waits
         self._transport = transport
         self._proxied: dict[str, httpx2.AsyncBaseTransport] = {}
         self._backoff = backoff
@@ -107,11 +117,23 @@ class Client:
             if transport is not None:
                 await transport.aclose()
 
+    def warm(self, origins: Iterable[str]) -> None:
+        """Make what the first call to these origins would wait for; from any thread, before there is one.
+
+        What goes wrong is told by the first call.
+        """
+        for origin in origins:
+            with suppress(httpx2.UnsupportedProtocol):
+                self._transport_to(origin)
+
     async def _open(self, request: Request, account: Account) -> Secret | None:
         """The credential, of which nothing was sent yet: whatever breaks here is a `CredentialError`."""
         try:
-            # in a thread: a keyring may be locked, and wait for a person
-            secret = await asyncio.to_thread(self._open_credential, account, request)
+            if self._waits(account):
+                # in a thread: a keyring may be locked, and wait for a person
+                secret = await asyncio.to_thread(self._open_credential, account, request)
+            else:
+                secret = self._open_credential(account, request)
             if secret is not None:
                 self._scrubber.learn(secret.reveal())
             return secret

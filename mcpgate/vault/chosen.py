@@ -29,6 +29,10 @@ class ChosenVault:
         vault, named = self._chosen(account)
         return vault.open(named, request)
 
+    def waits(self, account: Account) -> bool:
+        """Whether opening may take its time; a variable is there at once."""
+        return not (account.name == UNCHOSEN and is_set(self._environ, account.connector.name))
+
     def check(self, account: Account) -> None:
         """Whether its own vault would open it; raises `CredentialError`."""
         vault, named = self._chosen(account)

@@ -7,6 +7,7 @@ import dataclasses
 import email.utils
 import gzip
 import socket
+import threading
 import time
 import tracemalloc
 import zlib
@@ -17,10 +18,12 @@ from typing import Any
 import httpx2
 import pytest
 
+from mcpgate.apps import open_account
 from mcpgate.engine.body import MAX_REPLY_BYTES
 from mcpgate.engine.client import Client
 from mcpgate.engine.request import build
-from mcpgate.values import Connector
+from mcpgate.secrets import Secret
+from mcpgate.values import Account, Connector, Request
 from tests.engine.raw import WAIT, RawServer, http
 from tests.engine.rig import Rig, one_tool
 from tests.standins.loopback import JSON, LOST, Answer, Loopback, Reply
@@ -503,3 +506,26 @@ def test_the_credential_is_opened_once_for_all_attempts(scripted: Start) -> None
         assert rig.send().fate == "succeeded"
         assert rig.opened == 1
     assert {request.headers["authorization"] for request in server.requests} == {"Bearer a-secret-key"}
+
+
+def test_a_credential_that_is_there_at_once_is_opened_without_a_thread() -> None:
+    threads: list[str] = []
+
+    def opened(account: Account, request: Request) -> Secret | None:
+        threads.append(threading.current_thread().name)
+        return None
+
+    with Loopback(otherwise=Reply.json({})) as server:
+        for waits in (True, False):
+            connector = one_tool("request: GET /x\ncategory: read", base_url=server.url)
+            account = open_account(connector, {})
+            client = Client(opened, waits=lambda _, waits=waits: waits)  # type: ignore[misc]
+
+            async def send(client: Client = client, account: Account = account) -> None:
+                client.warm([account.origin])
+                await client.send(build(account, account.connector.tools["t_x"], {}), account)
+                await client.close()
+
+            asyncio.run(send())
+    assert threads[0] != "MainThread"
+    assert threads[1] == "MainThread"
