@@ -40,6 +40,11 @@ def row(kind: str, call: str, ago: float = 0.0, **facts: Any) -> Row:
     return Row(at=NOW - ago, kind=kind, call=call, args_hash="abc", **given)  # type: ignore[arg-type]
 
 
+def fresh(kind: str, call: str, **facts: Any) -> Row:
+    """A row of this moment, whenever this module was read."""
+    return row(kind, call, NOW - time.time(), **facts)
+
+
 SUCCEEDED, UNKNOWN, DENIED, READ = (letter * 8 + "-0000-4000-8000-000000000000" for letter in "abcd")
 ROWS = (
     row("changed", "", 9 * 24 * HOUR, grant="", tool="", decision="", says="apps create till"),
@@ -570,7 +575,7 @@ def test_follow_shows_each_row_once_as_another_process_writes_it(
     line = following("--json", "--app", "till", "--limit", "1")
     assert json.loads(line())["call"] == READ
     for number in range(5):
-        write(row("read", f"new{number}", app="desk"), row("read", f"new{number}"))
+        write(fresh("read", f"new{number}", app="desk"), fresh("read", f"new{number}"))
         told = json.loads(line())
         assert (told["call"], told["app"]) == (f"new{number}", "till")
 
@@ -579,9 +584,9 @@ def test_follow_waits_for_a_log_and_shows_a_call_while_it_is_under_way(
     home: Path, following: Callable[..., Callable[[], str]]
 ) -> None:
     line = following()
-    write(row("started", SUCCEEDED))
+    write(fresh("started", SUCCEEDED))
     assert line().startswith("Time ")
     assert " aaaaaaaa  till      shop_create_refund        started " in line()
-    write(row("finished", SUCCEEDED, outcome="succeeded", status=200))
+    write(fresh("finished", SUCCEEDED, outcome="succeeded", status=200))
     assert " aaaaaaaa  till      shop_create_refund        succeeded " in line()
     assert database().exists()
