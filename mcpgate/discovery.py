@@ -46,6 +46,14 @@ DISCOVERY_TOOLS: Final[list[dict[str, Json]]] = [
 DISCOVERY_NAMES: Final = frozenset(tool["name"] for tool in DISCOVERY_TOOLS)
 
 
+def listing_of(toolset: Toolset) -> dict[str, Json]:
+    """What an agent is told when it connects: its tools, and these where the app wants them."""
+    listing = toolset.listing()
+    if not toolset.app.discovery:
+        return listing
+    return {**listing, "tools": [*listing["tools"], *DISCOVERY_TOOLS]}
+
+
 def discover(toolset: Toolset, name: str, arguments: dict[str, Json]) -> Outcome:
     """The answer to a discovery tool; raises `ArgumentsError`."""
     offered = [entry for entry in toolset.entries.values() if entry.denied is None]

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from mcpgate.activity import Row
 from mcpgate.arguments import check_arguments
-from mcpgate.discovery import DISCOVERY_NAMES, DISCOVERY_TOOLS, discover
+from mcpgate.discovery import DISCOVERY_NAMES, discover, listing_of
 from mcpgate.engine.http import Backend
 from mcpgate.engine.hygiene import visible
 from mcpgate.errors import (
@@ -124,11 +124,7 @@ class Gateway:
 
     def listing(self) -> Any:
         """What an agent is told when it connects, as of this moment."""
-        toolset = self.toolset
-        listing = toolset.listing()
-        if not toolset.app.discovery:
-            return listing
-        return {**listing, "tools": [*listing["tools"], *DISCOVERY_TOOLS]}
+        return listing_of(self.toolset)
 
     async def call(self, name: str, arguments: dict[str, Json]) -> Outcome:
         """One call of a tool; raises `UnknownToolError` for a tool that does not exist for this app, and what

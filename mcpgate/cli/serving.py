@@ -12,6 +12,7 @@ from mcpgate.apps import App
 from mcpgate.cli.live import find_stored, live_toolset, open_any, open_stored, usable
 from mcpgate.cli.opening import Options, open_toolset
 from mcpgate.cli.vaults import config, open_vault, sealed_vault, sql_store
+from mcpgate.discovery import listing_of
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
 from mcpgate.engine.sandbox import SandboxTransport
@@ -30,7 +31,7 @@ def serve(words: Sequence[str], options: Options) -> int:
 
     files: list[Path] = []
     toolset = build_toolset(open_any(dataclasses.replace(options, files=files)))
-    listing = toolset.listing()
+    listing = listing_of(toolset)
     saved.save(words, (str(path.absolute()) for path in files), listing)
     return run(listing, lambda: open_gateway(options), version=__version__)  # type: ignore[arg-type]
 

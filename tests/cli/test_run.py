@@ -184,3 +184,15 @@ def test_several_connectors_each_under_its_preset(tmp_path: Path) -> None:
     assert "shop_create_order" in names
     assert "stripe_create_charge" not in names
     assert len(names) == 10
+
+
+def test_an_app_is_listed_whole_at_once_and_from_what_was_saved(tmp_path: Path) -> None:
+    made = ["apps", "create", "desk", "--connector", "stripe", "--preset", "read-only", "--sandbox"]
+    assert converse([*made, "--discovery"], home=tmp_path).returncode == 0
+    ask = call("mcpgate_tool_metadata", tool="stripe_get_balance")
+    for _ in range(2):
+        found = answers(converse(["run", "--app", "desk"], INITIALIZE, LIST, ask, home=tmp_path))
+        names = [tool["name"] for tool in found[2]["result"]["tools"]]
+        assert len(names) == 10
+        assert names[-2:] == ["mcpgate_list_connectors", "mcpgate_tool_metadata"]
+        assert '"risk":"low"' in found[3]["result"]["content"][0]["text"]
