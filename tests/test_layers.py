@@ -49,8 +49,8 @@ EDGES: dict[str, str] = {
     "gateway": "activity arguments discovery engine errors ledger lookup policy records secrets store toolset"
     " values",
     "server": "activity errors values",
-    "cli": "__init__ activity apps attack catalog clients discovery engine errors gateway json_schema"
-    " ledger money paths places policy sandbox saved secrets selectors server spec store toolset values vault",
+    "cli": "__init__ activity apps attack catalog clients discovery engine errors gateway json_schema ledger"
+    " money paths places policy sandbox saved secrets selectors server spec store toolset values vault",
     "__main__": "__init__ cli saved server",
 }
 STATE = {"activity", "ledger", "store"}
