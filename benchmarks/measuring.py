@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from benchmarks import goals, stub
 from benchmarks.figures import Run, percentile
-from benchmarks.servers import Raw, Server, Stdio, Warm, peak, worked
+from benchmarks.servers import Answering, Raw, Server, Stdio, Warm, peak, worked
 from benchmarks.site import ROOT, Site
-from benchmarks.subjects import SUBJECTS, VAULTED, Running, Subject, grown
+from benchmarks.subjects import SUBJECTS, VAULTED, Found, Running, Subject, grown
 
 LIMIT: Final = {"limit": 10}
 CALLS: Final[Mapping[str, Mapping[str, Any]]] = {goals.BALANCE: {}, goals.CUSTOMERS: LIMIT}
@@ -54,7 +54,7 @@ class Bench:
         return chosen
 
     @contextmanager
-    def started(self, subjects: Iterable[Subject]) -> Iterator[list[Running]]:
+    def started(self, subjects: Iterable[Subject]) -> Iterator[list[Running[Server]]]:
         """Their servers; one that does not start, or cannot make both calls, is skipped with the reason."""
         with ExitStack() as stack:
             running = []
@@ -71,14 +71,14 @@ class Bench:
                 running.append(server)
             yield running
 
-    def each_round(self, servers: Sequence[Running], rounds: int = 0) -> Iterator[Running]:
+    def each_round(self, servers: Sequence[Running[Found]], rounds: int = 0) -> Iterator[Running[Found]]:
         """Every server in turn, so many rounds, after a round that warms up."""
         for number in range(rounds or self.rounds):
             print(f"\r  round {number + 1}   ", end="", file=sys.stderr, flush=True)
             yield from self.chance.sample(servers, len(servers))
         print("\r              \r", end="", file=sys.stderr, flush=True)
 
-    def call_rounds(self, table: str, servers: Sequence[Running], tool: str) -> None:
+    def call_rounds(self, table: str, servers: Sequence[Running[Answering]], tool: str) -> None:
         """Time and processor of one call after the other."""
         middle: dict[str, list[float]] = {each.name: [] for each in servers}
         cpu: dict[str, list[float]] = {each.name: [] for each in servers}
@@ -160,7 +160,10 @@ def calls(bench: Bench) -> None:
     """One call after the other, over both wires."""
     for wire, table in (("stdio", goals.STDIO), ("HTTP", goals.HTTP)):
         with bench.started(bench.subjects(wire)) as servers:
-            api = [Running(RAW, Raw(bench.site.api)), Running(WARM, Warm(bench.site.api))]
+            api: list[Running[Answering]] = [
+                Running(RAW, Raw(bench.site.api)),
+                Running(WARM, Warm(bench.site.api)),
+            ]
             for tool in CALLS:
                 bench.call_rounds(table.format(tool), [*servers, *api], tool)
             for each in api:
@@ -181,7 +184,7 @@ def throughput(bench: Bench) -> None:
             _held(bench, goals.HELD.format(wire), servers)
 
 
-def _flood(bench: Bench, table: str, servers: Sequence[Running], at_once: int, count: int) -> None:
+def _flood(bench: Bench, table: str, servers: Sequence[Running[Server]], at_once: int, count: int) -> None:
     rates: dict[str, list[float]] = {each.name: [] for each in servers}
     cpu: dict[str, list[float]] = {each.name: [] for each in servers}
     failed: set[str] = set()
@@ -209,7 +212,7 @@ def _flood(bench: Bench, table: str, servers: Sequence[Running], at_once: int, c
             bench.run.add(table, goals.CPU, each.name, cpu[each.name])
 
 
-def _held(bench: Bench, table: str, servers: Sequence[Running]) -> None:
+def _held(bench: Bench, table: str, servers: Sequence[Running[Server]]) -> None:
     more: dict[str, list[float]] = {each.name: [] for each in servers}
     for running in bench.each_round(servers, max(1, bench.rounds // 5)):
         server, quick, slow = running.server, running.tools[goals.BALANCE], running.tools[goals.CUSTOMERS]

@@ -30,8 +30,8 @@ _STARTS: Final = 30.0
 _ENDS: Final = 1.0
 
 
-class Server(Protocol):
-    """Something that answers calls of tools."""
+class Answering(Protocol):
+    """Something that is asked once and answers, a server or the API itself."""
 
     pid: int
 
@@ -39,16 +39,20 @@ class Server(Protocol):
         """One call, and what came back for it; raises where that is an error."""
         ...
 
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+class Server(Answering, Protocol):
+    """Something that answers calls of tools, many at a time."""
+
     def flood(self, tool: str, arguments: Mapping[str, Any], at_once: int, count: int) -> float:
         """So many calls, so many of them at a time; the seconds they took."""
         ...
 
     def held_back(self, quick: str, slow: str, arguments: Mapping[str, Any]) -> float:
         """Seconds of a quick call that is made while a slow one is under way."""
-        ...
-
-    def close(self) -> None:
-        """End it."""
         ...
 
 
@@ -305,12 +309,6 @@ class Raw:
     def call(self, tool: str, arguments: Mapping[str, Any]) -> bytes:
         return self._lane.exchange(f"GET {target(tool, arguments)} HTTP/1.1\r\nHost: api\r\n\r\n".encode())
 
-    def flood(self, tool: str, arguments: Mapping[str, Any], at_once: int, count: int) -> float:
-        raise NotImplementedError
-
-    def held_back(self, quick: str, slow: str, arguments: Mapping[str, Any]) -> float:
-        raise NotImplementedError
-
     def close(self) -> None:
         self._lane.socket.close()
 
@@ -326,12 +324,6 @@ class Warm:
 
     def call(self, tool: str, arguments: Mapping[str, Any]) -> bytes:
         return self._runner.run(self._client.get(target(tool, arguments))).content
-
-    def flood(self, tool: str, arguments: Mapping[str, Any], at_once: int, count: int) -> float:
-        raise NotImplementedError
-
-    def held_back(self, quick: str, slow: str, arguments: Mapping[str, Any]) -> float:
-        raise NotImplementedError
 
     def close(self) -> None:
         self._runner.run(self._client.aclose())

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from benchmarks import install
 from benchmarks.goals import BALANCE, BARE, CUSTOMERS, FASTMCP, GATE, SDK, SERVED, STRIPE, TOOLBOX
-from benchmarks.servers import Http, Server, Stdio, free_port
+from benchmarks.servers import Answering, Http, Server, Stdio, free_port
 from benchmarks.site import GATE as PROGRAM
 from benchmarks.site import KEY, Site
 
@@ -48,7 +48,7 @@ class Subject:
     tools: Mapping[str, str] = field(default_factory=lambda: {BALANCE: BALANCE, CUSTOMERS: CUSTOMERS})
     typed: Callable[[Site], Sequence[str]] | None = None
 
-    def start(self, site: Site) -> tuple[Running, dict[str, Any]]:
+    def start(self, site: Site) -> tuple[Running[Server], dict[str, Any]]:
         """The server, started and greeted, and what it has listed."""
         server: Stdio | Http
         folder, env = site.folder, self.environment(site)
@@ -72,12 +72,15 @@ class Subject:
         return server, server.open()
 
 
+Found = TypeVar("Found", bound=Answering, covariant=True)
+
+
 @dataclass(frozen=True)
-class Running:
-    """A server that answers, and what it calls the two tools."""
+class Running(Generic[Found]):
+    """What answers, and what it calls the two tools."""
 
     name: str
-    server: Server
+    server: Found
     tools: Mapping[str, str] = field(default_factory=lambda: {BALANCE: BALANCE, CUSTOMERS: CUSTOMERS})
 
 
