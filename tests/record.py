@@ -15,6 +15,7 @@ from tests.scenarios import LOCALSTRIPE, REAL, SCENARIOS, STATEFUL_MOCK, Scenari
 from tests.standins import processes
 from tests.standins.connectors import pointed_at
 from tests.standins.gateway import InProcess
+from tests.standins.library import Library
 
 TEST_KEY = re.compile(r"(sk|rk)_test_\w+")
 
@@ -38,7 +39,7 @@ def record(scenario: Scenario, source: str, key: str) -> None:
         draft = Path(folder) / "cassette.yaml"
         with (
             cassette(draft, source, record=True),
-            InProcess(pointed_at(origin, Path(folder)), key) as gateway,
+            InProcess(pointed_at(origin, Path(folder)), key, transport=Library()) as gateway,
         ):
             scenario.play(Stage(source, gateway, origin, key))
         kept = file_of(source, scenario.name)

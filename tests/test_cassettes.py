@@ -18,6 +18,7 @@ from tests.cassettes import FOLDER, ORIGINS, cassette, file_of
 from tests.scenarios import GOOD_KEY, LOCALSTRIPE, REAL, REFUSED_KEY, SCENARIOS, STATEFUL_MOCK, Stage
 from tests.standins.connectors import pointed_at
 from tests.standins.gateway import InProcess
+from tests.standins.library import Library
 
 NOWHERE = "http://127.0.0.1:9"
 FILES = sorted(FOLDER.glob("*/*.yaml"))
@@ -31,7 +32,7 @@ def replay(path: Path) -> frozenset[str]:
     with (
         TemporaryDirectory() as folder,
         cassette(path, source) as tape,
-        InProcess(pointed_at(NOWHERE, Path(folder)), scenario.key) as gateway,
+        InProcess(pointed_at(NOWHERE, Path(folder)), scenario.key, transport=Library()) as gateway,
     ):
         scenario.play(Stage(source, gateway, NOWHERE, scenario.key))
         assert tape.all_played, "the scenario no longer asks for everything that was recorded"
@@ -81,7 +82,7 @@ def test_what_was_not_recorded_is_not_answered(
     path = file_of(STATEFUL_MOCK, "no_such_customer")
     with (
         cassette(path, STATEFUL_MOCK),
-        InProcess(pointed_at(NOWHERE, tmp_path), GOOD_KEY) as gateway,
+        InProcess(pointed_at(NOWHERE, tmp_path), GOOD_KEY, transport=Library()) as gateway,
     ):
         answer = gateway.call(tool, **arguments)
     assert answer.is_error

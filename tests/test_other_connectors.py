@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from mcpgate import catalog
+from mcpgate.engine.connection import Connection
+from mcpgate.engine.network import Network
 from mcpgate.spec.connector import read_connector
 from mcpgate.values import Outcome, Source
 from tests.engine.rig import Rig
@@ -22,21 +23,16 @@ from tests.standins.loopback import Loopback
 FOLDER = Path(__file__).parent / "connectors"
 
 
-class ToLoopback(httpx2.AsyncBaseTransport):
+class ToLoopback(Network):
     """What name service and TLS do elsewhere: a request for https://acme.wiki.example reaches this server."""
 
     def __init__(self, server: Loopback) -> None:
-        self._port = server.port
-        self._network = httpx2.AsyncHTTPTransport()
+        super().__init__()
+        self._url = server.url
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        assert (request.url.scheme, request.url.host) == ("https", f"{SITE}.wiki.example")
-        url = request.url.copy_with(scheme="http", host="127.0.0.1", port=self._port)
-        forwarded = httpx2.Request(request.method, url, headers=request.headers, stream=request.stream)
-        return await self._network.handle_async_request(forwarded)
-
-    async def aclose(self) -> None:
-        await self._network.aclose()
+    async def _connect(self, origin: str) -> Connection:
+        assert origin == f"https://{SITE}.wiki.example"
+        return await super()._connect(self._url)
 
 
 @pytest.fixture

@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from mcpgate.engine.body import MAX_REPLY_BYTES, receive
-from mcpgate.engine.client import UNSENT, Attempt, cause_of, keep_logs_in, proxy_for, retry_after
+from mcpgate.engine.body import MAX_REPLY_BYTES
+from mcpgate.engine.client import retry_after
+from mcpgate.engine.network import proxy_for
 from mcpgate.engine.remote_messages import Message, Reader, RemoteError
+from mcpgate.engine.streaming import UNSENT, Progress, cause_of, keep_logs_in, receive
 from mcpgate.errors import CredentialError, UsageError
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.spec.connector import is_loopback
@@ -80,7 +82,7 @@ class Endpoint:
         self, request: Message, headers: Mapping[str, str], seconds: float
     ) -> tuple[Message, Mapping[str, str]]:
         """The result of a request, and the headers that came with it; raises `RemoteError`."""
-        attempt = Attempt(sent=False)
+        attempt = Progress()
         try:
             async with (
                 asyncio.timeout(seconds),
@@ -100,13 +102,13 @@ class Endpoint:
         headers: Mapping[str, str],
         *,
         silence: float | None = None,
-        attempt: Attempt | None = None,
+        attempt: Progress | None = None,
     ) -> AsyncGenerator[tuple[Message, httpx2.Response]]:
         """All that is said to a request, its answer last; `silence` is the longest pause between two parts.
 
         Raises `RemoteError`, and `CredentialError` if the key is refused.
         """
-        attempt = attempt or Attempt(sent=False)
+        attempt = attempt or Progress()
         response: httpx2.Response | None = None
         try:
             response = await self._send("POST", request, headers, silence, attempt)
@@ -132,7 +134,7 @@ class Endpoint:
         self, method: str, message: Message | None, headers: Mapping[str, str], seconds: float
     ) -> None:
         """Sends what needs no answer, and does not mind if it is lost."""
-        attempt = Attempt(sent=False)
+        attempt = Progress()
         try:
             async with asyncio.timeout(seconds):
                 await (await self._send(method, message, headers, None, attempt)).aclose()
@@ -153,7 +155,7 @@ class Endpoint:
         message: Message | None,
         headers: Mapping[str, str],
         silence: float | None,
-        attempt: Attempt,
+        attempt: Progress,
     ) -> httpx2.Response:
         try:
             body = None if message is None else json.dumps(message, allow_nan=False).encode()
@@ -220,7 +222,7 @@ class Endpoint:
         return self.reader.unreadable(f"with more than {MAX_REPLY_BYTES // 1024 // 1024} MiB")
 
 
-def _fate(attempt: Attempt) -> Fate:
+def _fate(attempt: Progress) -> Fate:
     return "unknown" if attempt.sent else "failed"
 
 

@@ -1,20 +1,18 @@
-"""The sandbox as a transport of the HTTP client: the whole path of a call, with no network at its end."""
+"""The sandbox as the transport of a client: the whole path of a call, with no network at its end."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import httpx2
-
+from mcpgate.engine.transport import Attempt, Message, Received
 from mcpgate.sandbox.api import Sandbox
 from mcpgate.values import Connector
 
 
-class SandboxTransport(httpx2.MockTransport):
+class SandboxTransport:
     """Answers for connectors, and remembers what was written as long as they stay what they are."""
 
     def __init__(self, connectors: Sequence[Connector] = ()) -> None:
-        super().__init__(self._answer)
         self._connectors = [*connectors]
         self._sandbox = Sandbox(connectors)
 
@@ -24,6 +22,18 @@ class SandboxTransport(httpx2.MockTransport):
             self._connectors = [*connectors]
             self._sandbox = Sandbox(connectors)
 
-    def _answer(self, request: httpx2.Request) -> httpx2.Response:
-        reply = self._sandbox.respond(request.method, str(request.url), request.headers, request.content)
-        return httpx2.Response(reply.status, content=reply.body, headers=dict(reply.headers))
+    async def exchange(self, message: Message, attempt: Attempt) -> Received:
+        """Answer a message."""
+        attempt.sent = True
+        url = f"{message.origin}{message.target}"
+        reply = self._sandbox.respond(message.method, url, dict(message.headers), message.body or b"")
+        attempt.status = reply.status
+        return Received(
+            reply.status, {name.lower(): text for name, text in reply.headers.items()}, reply.body
+        )
+
+    def warm(self, origin: str) -> None:
+        """Nothing has to be made."""
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -6,14 +6,13 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from typing import Any, Self, TypeVar
 
-import httpx2
-
 from mcpgate import catalog
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.arguments import check_arguments
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
 from mcpgate.engine.request import build
+from mcpgate.engine.transport import Transport
 from mcpgate.gateway import Gateway
 from mcpgate.json_schema import build_validator
 from mcpgate.secrets import Scrubber, Secret
@@ -55,7 +54,7 @@ class Rig:
         connector: Connector,
         secret: str = "",
         settings: Mapping[str, str] | None = None,
-        transport: httpx2.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         backoff: float = 0,
     ) -> None:
         self.connector = connector

@@ -13,10 +13,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
-import httpx2
 import pytest
 
+from mcpgate.engine.network import Network
 from mcpgate.engine.request import build
+from mcpgate.engine.transport import Attempt, Message, Received
 from mcpgate.secrets import Secret
 from tests.engine.raw import RawServer, http
 from tests.engine.rig import CANARY, Rig, one_tool
@@ -183,11 +184,11 @@ def test_row_13_the_secret_stays_inside(way: str, auth: str, log: list[str]) -> 
         assert form not in everything
 
 
-class Broken(httpx2.AsyncBaseTransport):
+class Broken(Network):
     """A transport with a fault that nobody foresaw, and a loud one."""
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        raise RuntimeError(f"{request.url} {dict(request.headers)}")
+    async def exchange(self, message: Message, attempt: Attempt) -> Received:
+        raise RuntimeError(f"{message.target} {message.headers}")
 
 
 @pytest.mark.parametrize("auth", AUTHS)

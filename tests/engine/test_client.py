@@ -15,13 +15,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx2
 import pytest
 
 from mcpgate.apps import open_account
 from mcpgate.engine.body import MAX_REPLY_BYTES
 from mcpgate.engine.client import Client
+from mcpgate.engine.connection import written
+from mcpgate.engine.network import Network
 from mcpgate.engine.request import build
+from mcpgate.engine.transport import Attempt, Message, Received, UnsentError
 from mcpgate.secrets import Secret
 from mcpgate.values import Account, Connector, Request
 from tests.engine.raw import WAIT, RawServer, http
@@ -110,21 +112,18 @@ def test_row_30_a_write_that_lost_its_key_is_not_repeated(scripted: Start) -> No
         assert rig.send("").fate == "unknown"
 
 
-class Refusing(httpx2.AsyncBaseTransport):
+class Refusing(Network):
     """The network, after so many connections that fail."""
 
     def __init__(self, times: int) -> None:
+        super().__init__()
         self.times = times
-        self.network = httpx2.AsyncHTTPTransport()
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    async def exchange(self, message: Message, attempt: Attempt) -> Received:
         self.times -= 1
         if self.times >= 0:
-            raise httpx2.ConnectError("refused")
-        return await self.network.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self.network.aclose()
+            raise UnsentError("refused")
+        return await super().exchange(message, attempt)
 
 
 @pytest.mark.parametrize("spec", [GET, POST, PUT, DELETE])
@@ -400,9 +399,9 @@ def test_a_call_that_is_cancelled_leaves_nothing_behind(scripted: Start) -> None
                     async with asyncio.timeout(0.4):
                         await rig.sending()
             assert (await rig.sending()).fate == "succeeded"
-            (transport,) = rig.client._proxied.values()
-            assert isinstance(transport, httpx2.AsyncHTTPTransport)
-            assert "Requests: 0 active, 0 queued | Connections: 0 active" in repr(transport._pool)
+            network = rig.client._transport
+            assert isinstance(network, Network)
+            assert [len(kept) for kept in network._idle.values()] == [1]
 
         rig.run(cancelled())
 
@@ -416,27 +415,46 @@ def test_a_handshake_that_takes_too_long_is_closed() -> None:
 # --- the address is the one that was checked ---
 
 
-class Seen(httpx2.AsyncBaseTransport):
+class Seen(Network):
+    """The network, as far as the bytes that would go out."""
+
     def __init__(self) -> None:
+        super().__init__()
         self.urls: list[str] = []
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        self.urls.append(str(request.url))
-        return httpx2.Response(200, content=b"{}")
+    async def exchange(self, message: Message, attempt: Attempt) -> Received:
+        line = written(message).split(b"\r\n")[0].decode()
+        self.urls.append(message.origin + line.removeprefix("GET ").removesuffix(" HTTP/1.1"))
+        return Received(200, {}, b"{}")
 
 
-def test_what_the_library_writes_another_way_is_still_sent() -> None:
+def test_an_address_is_sent_as_it_was_built() -> None:
     seen = Seen()
     base_url = "https://{site}.example.com/a'b(c)/%7e%e9"
     top = f"base_url: {base_url}\nsettings: {{site: {{type: string, pattern: '[A-Z]+'}}}}"
     spec = "category: read\nrequest: GET /x?q[]=a%27&r={a}\nparams: {a: Text.}"
     with Rig(one_tool(spec, top), settings={"site": "ACME"}, transport=seen) as rig:
         assert rig.send(a="é'[]%2F").fate == "succeeded"
-    assert seen.urls == [base_url.format(site="acme") + "/x?q[]=a%27&r=%C3%A9%27%5B%5D%252F"]
+    assert seen.urls == [base_url.format(site="ACME") + "/x?q[]=a%27&r=%C3%A9%27%5B%5D%252F"]
 
 
-@pytest.mark.parametrize("tail", ["/a/../b", "/./a", "/a b", "/é", "/a/..", "/a\n", "/" + "a" * 70_000])
-def test_row_10_what_the_library_would_rewrite_is_not_sent(tail: str) -> None:
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "/a/../b",
+        "/./a",
+        "/a b",
+        "/é",
+        "/a/..",
+        "/a\n",
+        "/a#b",
+        ".evil.example/a",
+        "@evil.example/",
+        ":1/",
+        "/" + "a" * 70_000,
+    ],
+)
+def test_row_10_what_would_arrive_as_another_address_is_not_sent(tail: str) -> None:
     seen = Seen()
     with Rig(tool(POST, "https://h"), transport=seen) as rig:
         built = build(rig.account, rig.connector.tools["t_x"], {})

@@ -10,6 +10,7 @@ from mcpgate import catalog
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
+from mcpgate.engine.transport import Transport
 from mcpgate.gateway import Gateway
 from mcpgate.secrets import Scrubber
 from mcpgate.store.memory import MemoryStore
@@ -21,7 +22,9 @@ from tests.scenarios import Answer
 class InProcess:
     """A gateway with one connector, its own event loop and, between retries, no pause."""
 
-    def __init__(self, connector: Path, key: str, preset: str = "full-access") -> None:
+    def __init__(
+        self, connector: Path, key: str, preset: str = "full-access", transport: Transport | None = None
+    ) -> None:
         loaded = catalog.load_connector(str(connector))
         grant = Grant(open_account(loaded, {}), catalog.load_policy(preset, "preset"))
         scrubber = Scrubber()
@@ -29,7 +32,7 @@ class InProcess:
         self.connector = loaded
         self.store = MemoryStore()
         toolset = build_toolset(App("tests", (grant,)))
-        backend = HTTPBackend(Client(vault.open, backoff=0))
+        backend = HTTPBackend(Client(vault.open, transport, backoff=0))
         self._gateway = Gateway(toolset, backend, self.store, scrubber)
         self._runner = asyncio.Runner()
 

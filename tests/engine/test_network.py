@@ -1,0 +1,389 @@
+"""Bytes on their way: what goes out, what a reply is, which connection is used again, TLS and proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mcpgate.engine import network as network_module
+from mcpgate.engine.connection import host_of, written
+from mcpgate.engine.network import Network
+from mcpgate.engine.transport import Attempt, BrokenError, Message, Received, UnsentError
+from tests.engine.raw import WAIT, RawServer, http
+from tests.engine.tls import Authority, Front
+from tests.standins.loopback import Loopback, Reply
+
+
+def message(origin: str, method: str = "GET", target: str = "/x", **more: Any) -> Message:
+    return Message(method, origin, target, more.get("headers", ()), more.get("body"))
+
+
+def exchange(*messages: Message) -> list[Received | Exception]:
+    """What becomes of messages that are sent one after the other over one network."""
+
+    async def all_of_them() -> list[Received | Exception]:
+        network, results = Network(), []
+        for each in messages:
+            try:
+                results.append(await asyncio.wait_for(network.exchange(each, Attempt(sent=False)), 5))
+            except (UnsentError, BrokenError) as error:
+                results.append(error)
+        await network.close()
+        return results
+
+    return asyncio.run(all_of_them())
+
+
+# --- what goes out ---
+
+
+@pytest.mark.parametrize(
+    ("sent", "bytes_of_it"),
+    [
+        (message("https://h:443"), b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (message("http://h:80"), b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (message("http://[::1]:8080", target="/"), b"GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n"),
+        (message("https://h", "POST"), b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"),
+        (message("https://h", "DELETE"), b"DELETE /x HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (
+            message("https://h", "PUT", "/x?a=%20&b[]=1", headers=[("A", "b c"), ("D", "")], body=b"\r\n"),
+            b"PUT /x?a=%20&b[]=1 HTTP/1.1\r\nHost: h\r\nA: b c\r\nD: \r\nContent-Length: 2\r\n\r\n\r\n",
+        ),
+    ],
+)
+def test_the_bytes_of_a_message(sent: Message, bytes_of_it: bytes) -> None:
+    assert written(sent) == bytes_of_it
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *(("A", text) for text in ("b\r\nC: d", "b\n", "\0", " b", "b ", "é", "\x7f", "\x85")),
+        *((name, "b") for name in ("", "A:", "A B", "A\r\nB", "Ä")),
+    ],
+)
+def test_a_header_that_would_be_another_is_not_sent(header: tuple[str, str]) -> None:
+    with pytest.raises(UnsentError) as caught:
+        written(message("https://h", headers=[header]))
+    assert not caught.value.again
+    assert str(caught.value) == "a header cannot be sent as it is"
+
+
+def test_hosts_are_named_without_the_port_that_goes_without_saying() -> None:
+    assert host_of("https://h:80") == "h:80"
+    assert host_of("http://h:443") == "h:443"
+
+
+# --- what comes back ---
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+REPLIES: list[tuple[str, bytes, tuple[int, bytes, str]]] = [
+    ("GET", http(b"{}"), (200, b"{}", "")),
+    ("GET", OK + b"\r\n{}", (200, b"{}", "")),
+    ("GET", OK + b"Content-Length: 3\r\n\r\n{}", (200, b"{}", "it was cut off")),
+    ("GET", OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", (200, b"{}", "")),
+    ("GET", OK + b"Transfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n0\r\nX: y\r\n\r\n", (200, b"{}", "")),
+    ("GET", OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", (200, b"{}", "it was cut off")),
+    ("GET", b"HTTP/1.1 100 Continue\r\nX: no\r\n\r\n" * 3 + http(b"{}"), (200, b"{}", "")),
+    ("GET", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + http(b"{}"), (200, b"{}", "")),
+    ("GET", b"HTTP/1.0 200 OK\r\n\r\n{}", (200, b"{}", "")),
+    ("GET", b"HTTP/1.1 204 No Content\r\n\r\n", (204, b"", "")),
+    ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", (304, b"", "")),
+    ("GET", b"HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", (200, b"", "")),
+    ("HEAD", OK + b"Content-Length: 900\r\n\r\n", (200, b"", "")),
+    ("HEAD", OK + b"Transfer-Encoding: chunked\r\n\r\n", (200, b"", "")),
+    ("POST", http(b"{}", "413 Too Large", "Connection: close\r\n"), (413, b"{}", "")),
+]
+
+
+@pytest.mark.parametrize(("method", "said", "expected"), REPLIES)
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_a_reply_is(method: str, said: bytes, expected: tuple[int, bytes, str], apart: bool) -> None:
+    with Dripping(said) if apart else RawServer([said]) as server:
+        (got,) = exchange(message(server.url, method))
+    assert isinstance(got, Received)
+    assert (got.status, got.body, got.fault) == expected
+    assert "x" not in got.headers
+    assert "link" not in got.headers
+
+
+class Dripping:
+    """A server that says one thing, a byte at a time, and closes."""
+
+    def __init__(self, said: bytes) -> None:
+        self._said = said
+
+    def __enter__(self) -> Dripping:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return self
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with connection:
+            connection.recv(65536)
+            try:
+                for place in range(len(self._said)):
+                    connection.sendall(self._said[place : place + 1])
+            except OSError:
+                pass
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc",
+        b"HTTP/1.1 2000 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n folded\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 4000,
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_no_reply(said: bytes) -> None:
+    with RawServer([said]) as server:
+        (got,) = exchange(message(server.url))
+    assert isinstance(got, BrokenError), got
+
+
+def test_headers_that_come_twice_are_one() -> None:
+    said = http(b"", headers="A: 1\r\na: 2\r\nB: \xe9\r\n")
+    with RawServer([said]) as server:
+        (got,) = exchange(message(server.url))
+    assert isinstance(got, Received)
+    assert (got.headers["a"], got.headers["b"]) == ("1, 2", "é")
+
+
+def test_a_packed_body_in_many_parts() -> None:
+    packed = gzip.compress(b"[" + b"1, " * 5000 + b"1]")
+    with Loopback(Reply(200, packed, {"Content-Encoding": "gzip"}, drip=0.0001)) as server:
+        (got,) = exchange(message(server.url))
+    assert isinstance(got, Received)
+    assert got.body == gzip.decompress(packed)
+
+
+def test_an_answer_that_comes_before_the_request_has_gone_out() -> None:
+    """Nothing is lost of a refusal, though the body behind it is larger than the socket takes at once."""
+    with Dripping(http(b"no", "413 Too Large", "Connection: close\r\n")) as server:
+        (got,) = exchange(message(server.url, "POST", body=b"a" * 50_000))
+    assert isinstance(got, Received)
+    assert (got.status, got.body) == (413, b"no")
+
+
+# --- which connection is used again ---
+
+TWICE = http(b"1") + http(b"2")
+
+
+@pytest.mark.parametrize(
+    ("scripts", "connections"),
+    [
+        ([[http(b"1"), http(b"2")]], 1),
+        ([[http(b"1", headers="Connection: close\r\n")], [http(b"2")]], 2),
+        ([[http(b"1").replace(b"1.1", b"1.0", 1)], [http(b"2")]], 2),
+        ([[TWICE], [http(b"2")]], 2),
+        ([[http(b"1") + b"x"], [http(b"2")]], 2),
+        ([[http(b"1") + b"\r\n"], [http(b"2")]], None),
+        ([[OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\n1\r\n0\r\n\r\n", http(b"2")]], 1),
+        ([[OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\n1"], [http(b"2")]], None),
+    ],
+)
+def test_row_27_a_reply_is_never_that_to_another_request(
+    scripts: list[list[bytes]], connections: int | None
+) -> None:
+    scripts = scripts if connections == 1 else [*scripts, [http(b"2")]]
+    with RawServer(*scripts) as server:
+        first, second = exchange(message(server.url), message(server.url))
+        seen = len([heads for heads in server.heads if heads])
+    assert isinstance(first, Received)
+    assert isinstance(second, Received)
+    assert second.body == b"2"
+    assert first.body in (b"1", b"")
+    assert connections is None or seen == connections
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_module, "_IDLE_SECONDS", 0.0)
+    with RawServer([http(b"1")], [http(b"2")]) as server:
+        exchange(message(server.url), message(server.url))
+        assert [len(heads) for heads in server.heads] == [1, 1]
+
+
+def test_so_many_connections_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_module, "_MOST_IDLE", 3)
+
+    async def many(url: str) -> int:
+        network = Network()
+        await asyncio.gather(*(network.exchange(message(url), Attempt(sent=False)) for _ in range(8)))
+        kept = sum(map(len, network._idle.values()))
+        await network.close()
+        return kept
+
+    with Loopback(otherwise=Reply(wait=0.2)) as server:
+        server._server.socket.listen(128)
+        assert asyncio.run(many(server.url)) == 3
+
+
+def test_a_message_that_nobody_waits_for_any_more_takes_its_connection_along() -> None:
+    async def cancelled(url: str) -> Received:
+        network = Network()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await network.exchange(message(url), Attempt(sent=False))
+        got = await network.exchange(message(url), Attempt(sent=False))
+        await network.close()
+        return got
+
+    with RawServer([WAIT], [http(b"2")]) as server:
+        assert asyncio.run(cancelled(server.url)).body == b"2"
+        assert server.ended.wait(2)
+
+
+@pytest.mark.parametrize(("said", "sent", "status"), [(b"", True, None), (OK + b"A: b\r\n\r\n", True, 200)])
+def test_how_far_it_got_is_known_all_the_time(said: bytes, sent: bool, status: int | None) -> None:
+    async def cut(url: str) -> Attempt:
+        network, attempt = Network(), Attempt(sent=False)
+        try:
+            await network.exchange(message(url), attempt)
+        except BrokenError:
+            pass
+        await network.close()
+        return attempt
+
+    with RawServer([said]) as server:
+        assert asyncio.run(cut(server.url)) == Attempt(sent, status)
+
+
+# --- TLS and proxies ---
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "HTTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def trusting(authority: Authority, alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+
+
+def front_of(server: Loopback, authority: Authority, name: str = "localhost") -> Front:
+    return Front(server.port, tls=authority.server(name))
+
+
+@pytest.mark.usefixtures("trusting")
+def test_tls_to_a_server_that_proves_its_name(authority: Authority) -> None:
+    with Loopback(otherwise=Reply()) as server, front_of(server, authority) as front:
+        sent = message(f"https://localhost:{front.port}", "POST", headers=[("A", "b")], body=b"c" * 300_000)
+        got = exchange(sent, sent)
+    assert [each.status for each in got if isinstance(each, Received)] == [200, 200]
+    assert {(len(each.body), each.headers["a"]) for each in server.requests} == {(300_000, "b")}
+
+
+@pytest.mark.parametrize("name", ["other.example", "127.0.0.1"])
+@pytest.mark.usefixtures("trusting")
+def test_tls_to_a_server_of_another_name_is_never_sent_on(authority: Authority, name: str) -> None:
+    with Loopback(otherwise=Reply()) as server, front_of(server, authority, name) as front:
+        (got,) = exchange(message(f"https://localhost:{front.port}"))
+        assert not server.requests
+    assert isinstance(got, UnsentError)
+
+
+@pytest.mark.usefixtures("alone")
+def test_tls_to_a_server_that_nobody_vouches_for_is_never_sent_on(authority: Authority) -> None:
+    with Loopback(otherwise=Reply()) as server, front_of(server, authority) as front:
+        (got,) = exchange(message(f"https://localhost:{front.port}"))
+        assert not server.requests
+    assert isinstance(got, UnsentError)
+
+
+@pytest.mark.parametrize(("name", "again"), [("SSL_CERT_FILE", False), ("SSL_CERT_DIR", True)])
+@pytest.mark.usefixtures("alone")
+def test_certificates_that_cannot_be_read(
+    authority: Authority, name: str, again: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("no certificate")
+    monkeypatch.setenv(name, str(broken))
+    with Loopback(otherwise=Reply()) as server, front_of(server, authority) as front:
+        (got,) = exchange(message(f"https://localhost:{front.port}"))
+        assert not server.requests
+    assert isinstance(got, UnsentError)
+    assert ("environment" in str(got), got.again) == (not again, again)
+
+
+@pytest.fixture
+def away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is asked for by name lies elsewhere: a proxy is wanted for it."""
+    monkeypatch.setattr(network_module, "is_loopback", lambda host: False)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("user", ["", "somebody:pass%3Aword@"])
+@pytest.mark.usefixtures("trusting", "away")
+def test_through_a_proxy(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, secure: bool, user: str
+) -> None:
+    """TLS to the API stands inside the tunnel: the proxy reads nothing of it."""
+    tls = authority.server("localhost")
+    with (
+        Loopback(otherwise=Reply()) as server,
+        Front(server.port, tls=tls) as api,
+        Front(api.port, tls=tls if secure else None, proxy=True) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"http{'s' * secure}://{user}localhost:{proxy.port}")
+        sent = message("https://localhost", "POST", headers=[("A", "a-secret")], body=b"c" * 200_000)
+        got = exchange(sent, sent)
+    assert [each.status for each in got if isinstance(each, Received)] == [200, 200], got
+    assert [len(each.body) for each in server.requests] == [200_000] * 2
+    (head,) = proxy.asked
+    assert head.startswith(b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n")
+    assert (b"\r\nProxy-Authorization: Basic c29tZWJvZHk6cGFzczp3b3Jk\r\n" in head) == bool(user)
+    assert b"secret" not in head
+
+
+@pytest.mark.usefixtures("trusting", "away")
+def test_a_proxy_that_answers_in_the_place_of_the_api_is_not_believed(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        Loopback(otherwise=Reply()) as server,
+        Front(server.port, tls=authority.server("other.example")) as api,
+        Front(api.port, proxy=True) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://localhost:{proxy.port}")
+        (got,) = exchange(message("https://localhost", headers=[("A", "a-secret")]))
+        assert not server.requests
+    assert isinstance(got, UnsentError)
+
+
+def test_a_network_that_is_warm_has_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "gopher://p:1")
+    network = Network()
+    network.warm("https://api.example.com")
+    with pytest.raises(UnsentError):
+        network._proxy("https://api.example.com")
