@@ -5,6 +5,7 @@ What comes out is what rules see and what is sent; nobody parses it again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,10 @@ MAX_BYTES: Final = 256 * 1024
 MAX_DEPTH: Final = 64
 _SAFE_INTEGER: Final = 2**53 - 1
 _MOST_SHOWN: Final = 5
+_MOST_KEPT: Final = 8 * 1024
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False).encode
+_ENCODE_SORTED: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+_LISTS: Final = (list, tuple)
 
 
 def check_arguments(tool: Tool, validator: Any, arguments: Mapping[str, Json]) -> dict[str, Json]:
@@ -33,13 +38,33 @@ def check_arguments(tool: Tool, validator: Any, arguments: Mapping[str, Json]) -
     """
     canonical = _canonical(arguments, dict(tool.schema), "", 1)
     assert isinstance(canonical, dict)
-    if len(json.dumps(canonical, ensure_ascii=False).encode()) > MAX_BYTES:
+    if len(_ENCODE(canonical).encode()) > MAX_BYTES:
         raise ArgumentsError(f"The arguments have more than {MAX_BYTES // 1024} KiB.")
     problems = list(islice(_problems(tool, validator, canonical), _MOST_SHOWN + 1))
     if problems:
         more = "; and more" if len(problems) > _MOST_SHOWN else ""
         raise ArgumentsError(f"{tool.name}: {'; '.join(problems[:_MOST_SHOWN])}{more}.")
     return canonical
+
+
+def hash_of(arguments: Mapping[str, Json]) -> str:
+    """What the same canonical arguments are known by."""
+    return _hash(_sorted_text(arguments))
+
+
+def written(arguments: Mapping[str, Json], *, acts: bool) -> tuple[str, Mapping[str, Json] | None]:
+    """The hash of canonical arguments, and those that a row keeps: of what moves nothing only a few, for an
+    agent can go on for ever."""
+    text = _sorted_text(arguments)
+    return _hash(text), arguments if acts or len(text) <= _MOST_KEPT else None
+
+
+def _sorted_text(arguments: Mapping[str, Json]) -> str:
+    return _ENCODE_SORTED(arguments)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _problems(tool: Tool, validator: Any, canonical: dict[str, Json]) -> Iterator[str]:
@@ -54,11 +79,11 @@ def _problems(tool: Tool, validator: Any, canonical: dict[str, Json]) -> Iterato
 
 
 def _canonical(value: Json, schema: Json, where: str, depth: int) -> Json:
-    if isinstance(value, Mapping | list | tuple) and depth > MAX_DEPTH:
+    if depth > MAX_DEPTH and isinstance(value, Mapping | list | tuple):
         raise ArgumentsError(f"The arguments are nested more than {MAX_DEPTH} deep.")
     if isinstance(value, Mapping):
         return _object(value, schema, where, depth)
-    if isinstance(value, list | tuple):
+    if isinstance(value, _LISTS):
         inner = _at(schema, "items") if isinstance(schema, dict) else {}
         return [_canonical(item, inner, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, str):

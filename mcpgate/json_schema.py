@@ -15,6 +15,8 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
+from mcpgate.fitting import fitting
+
 Json = Any
 
 _PATTERN_BYTES: Final = 1 << 20
@@ -108,6 +110,25 @@ _Validator: Final[Any] = extend(  # type: ignore[no-untyped-call]
 )
 
 
-def build_validator(schema: Mapping[str, Json]) -> Any:
-    """A validator for one schema, to be built once and kept; a remote `$ref` finds an empty registry."""
-    return _Validator(schema, registry=Registry(), format_checker=_FORMATS)
+class Validator:
+    """A schema's, to be built once and kept: whether a value fits, and if it does not, why.
+
+    The library is asked only of what does not certainly fit; a remote `$ref` finds an empty registry.
+    """
+
+    def __init__(self, schema: Mapping[str, Json]) -> None:
+        self._fits = fitting(schema, compile_pattern)
+        self._full = _Validator(schema, registry=Registry(), format_checker=_FORMATS)
+
+    def iter_errors(self, value: Json) -> Iterator[ValidationError]:
+        """Each thing that is wrong with a value, found as it is asked for."""
+        return iter(()) if self._fits(value) else self._full.iter_errors(value)
+
+    def is_valid(self, value: Json) -> bool:
+        """Whether nothing is."""
+        return next(self.iter_errors(value), None) is None
+
+
+def build_validator(schema: Mapping[str, Json]) -> Validator:
+    """A validator for one schema."""
+    return Validator(schema)

@@ -2,70 +2,54 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
-from mcpgate.activity import Kind, Row
+from mcpgate.activity import Row
 from mcpgate.apps import App
+from mcpgate.arguments import hash_of, written
 from mcpgate.errors import ArgumentsError, DeniedError, MCPGateError
 from mcpgate.ledger import STATE_OF, Earlier, State
 from mcpgate.ledger import Entry as Spending
+from mcpgate.plan import Plan, Started
 from mcpgate.toolset import Entry
-from mcpgate.values import Decision, Fate, Json, Reply
+from mcpgate.values import Fate, Json, Reply
 
 _TO_MILLISECONDS: Final = 1000
-_MOST_KEPT: Final = 8 * 1024
 
 
-def call_row(
-    entry: Entry,
-    kind: Kind,
-    *,
-    at: float,
-    call: str,
-    decision: Decision,
-    args_hash: str,
-    arguments: Mapping[str, Json] | None = None,
-    key: str = "",
-    reply: Reply | None = None,
-    seconds: float = 0.0,
-) -> Row:
+def call_row(plan: Plan, started: Started, at: float, reply: Reply | None, seconds: float) -> Row:
     """A row of a call that was allowed: with its arguments before it is sent, with the reply after."""
-    observed = (finding.rule for finding in decision.trace if finding.verdict == "observe")
+    acts, decision = plan.entry.acts, plan.decision
+    observed = [finding.rule for finding in decision.trace if finding.verdict == "observe"]
     return Row(
         at=at,
-        kind=kind,
-        call=call,
-        args_hash=args_hash,
+        kind="read" if not acts else "started" if reply is None else "finished",
+        call=started.call,
+        args_hash=plan.args_hash,
         decision=decision.verdict,
         rule=", ".join(observed),
-        key=key,
-        arguments=arguments,
-        **_of_tool(entry),
+        key=started.key,
+        arguments=None if acts and reply is not None else plan.kept,
+        **_of_tool(plan.entry),
         **_of_reply(reply, seconds),
     )
-
-
-def kept(arguments: Mapping[str, Json], *, acts: bool) -> Mapping[str, Json] | None:
-    """The arguments that a row keeps: of what moves nothing only a few, for an agent can go on for ever."""
-    return arguments if acts or len(_text(arguments)) <= _MOST_KEPT else None
 
 
 def refused_row(entry: Entry, refusal: MCPGateError, at: float, arguments: Mapping[str, Json] | None) -> Row:
     """The row of a call that was not sent, with its arguments where they were sound and few."""
     reason = refusal.decision.reason if isinstance(refusal, DeniedError) else None
     other = "arguments" if isinstance(refusal, ArgumentsError) else "failure"
+    args_hash, kept = ("", None) if arguments is None else written(arguments, acts=False)
     return Row(
         at=at,
         kind="refused",
         call=str(uuid.uuid4()),
-        args_hash="" if arguments is None else hash_of(arguments),
+        args_hash=args_hash,
         decision="deny",
         rule=reason.rule if reason is not None else other,
-        arguments=None if arguments is None else kept(arguments, acts=False),
+        arguments=kept,
         **_of_tool(entry),
     )
 
@@ -136,15 +120,6 @@ def state_of(fate: Fate, *, acts: bool, repeated: bool) -> State:
     if state == "unknown" and not acts:
         return "settled"
     return "unknown" if state == "released" and repeated else state
-
-
-def hash_of(arguments: Mapping[str, Json]) -> str:
-    """What the same canonical arguments are known by."""
-    return hashlib.sha256(_text(arguments).encode()).hexdigest()
-
-
-def _text(arguments: Mapping[str, Json]) -> str:
-    return json.dumps(arguments, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def _of_tool(entry: Entry) -> dict[str, Any]:

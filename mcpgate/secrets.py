@@ -21,6 +21,7 @@ MASK: Final = "***"
 _SHORTEST: Final = 6
 _ENOUGH: Final = 12
 _TELLING: Final = 8
+_WRITE: Final = json.JSONEncoder(ensure_ascii=False, default=str).encode
 # in one text; where there are more, no word of it is shown
 _MOST: Final = 1000
 # characters of a form in one pattern: RE2 takes no more in its stride
@@ -95,6 +96,8 @@ class Scrubber:
 
     def body(self, data: bytes) -> bytes:
         """The bytes of a text with every known secret replaced by `***`; the same object without one."""
+        if not self._finds(data):
+            return data
         spans = sorted(islice(self._spans(data), _MOST))
         if len(spans) == _MOST:
             return MASK.encode()
@@ -103,10 +106,12 @@ class Scrubber:
             if start >= end:
                 kept += [data[end:start], MASK.encode()]
             end = max(end, stop)
-        return b"".join([*kept, data[end:]]) if kept else data
+        return b"".join([*kept, data[end:]])
 
     def text(self, text: str) -> str:
         """The text with every known secret replaced by `***`."""
+        if not text:
+            return text
         data = text.encode("utf-8", "surrogatepass")
         clean = self.body(data)
         return text if clean is data else clean.decode("utf-8", "replace")
@@ -132,9 +137,11 @@ class Scrubber:
         What an agent gives is asked so, and refused: by how far it is replaced, a guess would be told from a
         better one.
         """
-        if not self._known:
+        if not value or not self._known:
             return False
-        data = json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
+        return self._finds(_WRITE(value).encode("utf-8", "surrogatepass"))
+
+    def _finds(self, data: bytes) -> bool:
         return any(heads.search(data) is not None for heads, _ in self._known)
 
     def _spans(self, data: bytes) -> Iterator[tuple[int, int]]:

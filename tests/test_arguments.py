@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from mcpgate.arguments import MAX_BYTES, MAX_DEPTH, check_arguments
@@ -273,6 +273,7 @@ def canonical_or_none(arguments: dict[str, Any]) -> dict[str, Any] | None:
         return None
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(ARGUMENTS)
 def test_what_passes_is_canonical_already(arguments: dict[str, Any]) -> None:
     canonical = canonical_or_none(arguments)

@@ -25,6 +25,7 @@ from mcpgate.store.sql import SQLStore
 from mcpgate.toolset import Toolset, build_toolset
 from mcpgate.values import Connector, Policy
 from tests.spec.files import connector, policy
+from tests.standins.library import Library
 
 PACKAGE = Path(mcpgate.__file__).parent
 RULE = "  - { for: [read, write], max_value: { field: amount, max: 900 }, when_missing: allow }\n"
@@ -70,7 +71,7 @@ class Effort:
 
     def __init__(self, folder: Path, found: Toolset) -> None:
         self.store = SQLStore(Database(str(folder / "mcpgate.db")))
-        client = Client(lambda *_: None, httpx2.MockTransport(answer), waits=lambda _: False)
+        client = Client(lambda *_: None, Library(httpx2.MockTransport(answer)), at_once=lambda *_: None)
         self.gateway = Gateway(found, HTTPBackend(client), self.store, Scrubber())
 
     def call(self) -> None:

@@ -909,6 +909,16 @@ def test_a_secret_in_a_reply_goes_nowhere() -> None:
         assert encoded[8:16] not in repr(shown)
 
 
+@pytest.mark.parametrize("guess", [ECHOED, f"x {ECHOED[:12]}", "-".join(ECHOED), ECHOED.encode().hex()])
+def test_a_guess_at_a_credential_is_refused_and_not_scrubbed(guess: str) -> None:
+    recorder = Recorder()
+    outcome = call(gateway(recorder), **ORDER, note=guess)
+    assert outcome.text.startswith("The arguments hold what looks like a credential, which no call has to")
+    assert " ".join(recorder.events) == REFUSAL
+    assert "***" not in repr([outcome, recorder.rows])
+    assert guess not in repr([outcome, recorder.rows])
+
+
 def test_a_note_is_scrubbed_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder(lose)
     gate = gateway(recorder)

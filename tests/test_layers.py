@@ -24,7 +24,8 @@ EDGES: dict[str, str] = {
     "money": "",
     "secrets": "",
     "paths": "",
-    "json_schema": "",
+    "fitting": "",
+    "json_schema": "fitting",
     "values": "places",
     "errors": "values",
     "selectors": "values",
@@ -45,20 +46,23 @@ EDGES: dict[str, str] = {
     "attack": "json_schema places policy spec values",
     "discovery": "errors spec toolset values",
     "lookup": "engine errors places policy toolset values",
-    "records": "activity apps errors ledger toolset values",
-    "gateway": "activity arguments discovery engine errors ledger lookup policy records secrets store toolset"
-    " values",
+    "plan": "arguments errors policy toolset values",
+    "records": "activity apps arguments errors ledger plan toolset values",
+    "journal": "activity apps errors plan records secrets store toolset values",
+    "answers": "engine errors plan policy secrets values",
+    "gateway": "activity answers arguments discovery engine errors journal lookup plan policy records secrets"
+    " store toolset values",
     "server": "activity errors values",
     "cli": "__init__ activity apps attack catalog clients discovery engine errors gateway json_schema ledger"
-    " money paths places policy sandbox saved secrets selectors server spec store toolset values vault",
+    " money paths places plan policy sandbox saved secrets selectors server spec store toolset values vault",
     "__main__": "__init__ cli saved server",
 }
 STATE = {"activity", "ledger", "store"}
 
 # rooms and modules that only compute: no files, no network, no clock, no chance, nothing that runs beside
 PURE = """
-policy spec attack values selectors places discovery records errors money json_schema secrets arguments apps
-toolset ledger activity sandbox.api
+policy spec attack values selectors places discovery records plan answers errors money fitting
+json_schema secrets arguments apps toolset ledger activity sandbox.api
 sandbox.collection sandbox.matching sandbox.nesting sandbox.pages sandbox.replies engine.request
 engine.response engine.encoding engine.remote_messages vault.binding vault.ceiling vault.kinds
 engine.pages engine.projection engine.hygiene engine.masking server.messages

@@ -26,17 +26,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpx2
 import pytest
 
-from mcpgate import catalog, gateway
+from mcpgate import answers, catalog
 from mcpgate.__main__ import main
 from mcpgate.apps import App, Grant, open_account
 from mcpgate.cli.vaults import open_vault
 from mcpgate.engine import client as client_step
-from mcpgate.engine import response
+from mcpgate.engine import connection as connection_step
+from mcpgate.engine import network, response
+from mcpgate.engine.body import Body
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
+from mcpgate.engine.network import Network
+from mcpgate.engine.transport import BrokenError, UnsentError
 from mcpgate.errors import CredentialError, MCPGateError, StoreError
 from mcpgate.gateway import Gateway
 from mcpgate.secrets import Scrubber, Secret
@@ -520,11 +523,13 @@ STEPS: list[tuple[Any, str]] = [
     (sealing, "_decrypt"),
     (connected, "judge"),
     (client_step, "authorize"),
-    (client_step, "_check_address"),
-    (httpx2, "Request"),
-    (httpx2.AsyncHTTPTransport, "handle_async_request"),
-    (httpx2.Response, "aclose"),
-    (client_step, "receive"),
+    (client_step, "_target"),
+    (client_step, "Message"),
+    (Network, "exchange"),
+    (Network, "_connect"),
+    (network, "written"),
+    (connection_step.Connection, "exchange"),
+    (Body, "add"),
     (client_step, "read"),
     (Scrubber, "learn"),
     (Scrubber, "body"),
@@ -534,7 +539,7 @@ STEPS: list[tuple[Any, str]] = [
     (MemoryStore, "transaction"),
     (MemoryTransaction, "write"),
     (MemoryTransaction, "settle"),
-    (gateway, "visible"),
+    (answers, "visible"),
 ]
 RAISED: list[type[BaseException]] = [
     RuntimeError,
@@ -543,15 +548,15 @@ RAISED: list[type[BaseException]] = [
     TimeoutError,
     RecursionError,
     UnicodeError,
-    httpx2.ReadError,
-    httpx2.LocalProtocolError,
+    UnsentError,
+    BrokenError,
     CredentialError,
     StoreError,
     CrashError,
 ]
 
 
-MANY = {"open", "judge", "authorize", "handle_async_request", "receive", "body"}
+MANY = {"open", "judge", "authorize", "exchange", "add", "body"}
 
 
 @pytest.mark.parametrize("step", range(len(STEPS)), ids=lambda place: STEPS[place][1])
@@ -579,7 +584,7 @@ def test_whatever_breaks_the_secret_stays(
     _search_all(collected, home)
 
 
-@pytest.mark.parametrize(("name", "fate"), [("authorize", "failed"), ("receive", "unknown")])
+@pytest.mark.parametrize(("name", "fate"), [("authorize", "failed"), ("read", "unknown")])
 def test_what_broke_before_anything_was_sent_has_failed(
     name: str, fate: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,18 +39,8 @@ from mcpgate.cli.flags import (
 from mcpgate.cli.opening import Options
 from mcpgate.cli.policy.commands import policy_app
 from mcpgate.cli.vault.commands import init, vault_app
+from mcpgate.cli.words import check_one
 from mcpgate.errors import UsageError
-
-
-def _check_one(options: Options, url: str = "") -> None:
-    """An app says all itself, and a server elsewhere too: flags beside them would seem to count."""
-    given = bool(options.connectors) + bool(options.app) + bool(url)
-    if given != 1:
-        says = "Give one of these: connectors, --app NAME, --url URL."
-        raise UsageError(says, "Such as: mcpgate run CONNECTOR --preset read-only")
-    if not options.connectors and options.says_more:
-        hint = "Change the app instead: mcpgate apps --help" if options.app else "Leave the flags out."
-        raise UsageError("What it may do is said by the app, not by flags.", hint)
 
 
 def _end(code: int) -> None:
@@ -139,7 +129,7 @@ def run(
     options = Options(
         connectors, preset, policy, only, without, setting, sandbox, live, account, app=app_name
     )
-    _check_one(options, url)
+    check_one(options, url)
     if url:
         from mcpgate.cli.bridge import bridge
 
@@ -191,7 +181,7 @@ def tools(
     from mcpgate.cli.tools import show_tools
 
     options = Options(connectors, preset, policy, only, without, setting, accounts=account, app=app_name)
-    _check_one(options)
+    check_one(options)
     show_tools(options, as_json=as_json)
 
 
@@ -237,7 +227,7 @@ def call(
         account,
         app=app_name,
     )
-    _check_one(options)
+    check_one(options)
     code = call_tool(options, tool, arguments, as_json=as_json, dry=dry_run)
     if code:
         raise typer.Exit(code)
@@ -389,7 +379,7 @@ def install(
             connectors, preset, policy, only, without, setting, sandbox, live, account, app=app_name
         )
         if app_name:
-            _check_one(options)
+            check_one(options)
         command.install(client, options, name=name, write=write, project=project)
 
 

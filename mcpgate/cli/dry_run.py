@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from mcpgate.cli.console import plain, print_json, stdout, table
 from mcpgate.errors import DeniedError, RefusedError
-from mcpgate.gateway import Gateway, Plan
+from mcpgate.gateway import Gateway
+from mcpgate.plan import Plan
 from mcpgate.secrets import MASK
 from mcpgate.toolset import Entry
 from mcpgate.values import Account, Decision, Finding, Json, Request

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mcpgate.cli.commands import app
 from mcpgate.cli.console import plain
-from mcpgate.cli.opening import Options
+from mcpgate.cli.words import run_options
 from mcpgate.errors import MCPGateError
 
 if TYPE_CHECKING:
+    from mcpgate.cli.opening import Options
     from mcpgate.gateway import Gateway
 
 
@@ -32,7 +32,7 @@ def execute(words: Sequence[str]) -> int:
         codes.append(serving.serve(words, options))
 
     try:
-        app(list(words), prog_name="mcpgate", obj=serve)
+        _with_options(words, serve, standalone_mode=True)
     except SystemExit as stop:
         return codes[0] if codes else stop.code if isinstance(stop.code, int) else 1
     except MCPGateError as error:
@@ -61,13 +61,19 @@ def gateway_of(words: Sequence[str]) -> Gateway:
     from mcpgate.cli.serving import open_gateway
 
     gateways: list[Gateway] = []
-    app(
-        list(words),
-        prog_name="mcpgate",
-        standalone_mode=False,
-        obj=lambda options: gateways.append(open_gateway(options)),
-    )
+    _with_options(words, lambda options: gateways.append(open_gateway(options)), standalone_mode=False)
     return gateways[0]
+
+
+def _with_options(words: Sequence[str], use: Callable[[Options], None], *, standalone_mode: bool) -> None:
+    """Hand the flags of a `run` command on, or carry out another one."""
+    options = run_options(words)
+    if options is not None:
+        use(options)
+        return
+    from mcpgate.cli.commands import app
+
+    app(list(words), prog_name="mcpgate", standalone_mode=standalone_mode, obj=use)
 
 
 def _say(message: str, hint: str) -> None:

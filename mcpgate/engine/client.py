@@ -34,14 +34,15 @@ _LARGE: Final = 256 * 1024
 _STOPS: Final = (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit)
 
 
-def _always(account: Account) -> bool:
-    return True
+def _never(account: Account, request: Request) -> Secret | None:
+    raise BlockingIOError
 
 
 class Client:
     """The HTTP client of a process; `backoff` is the seconds before the first retry, doubled for the next.
 
-    `waits` says of which accounts opening the credential may take its time, for a keyring or a person.
+    Opening the credential may take its time, for a keyring or a person: `at_once` opens it where nobody has
+    to be asked, and else raises `BlockingIOError`.
     """
 
     def __init__(
@@ -49,10 +50,10 @@ class Client:
         open_credential: Callable[[Account, Request], Secret | None],
         transport: Transport | None = None,
         backoff: float = 0.5,
-        waits: Callable[[Account], bool] = _always,
+        at_once: Callable[[Account, Request], Secret | None] = _never,
     ) -> None:
         self._open_credential = open_credential
-        self._waits = waits
+        self._at_once = at_once
         self._transport = transport or Network()
         self._backoff = backoff
         self._scrubber = Scrubber()
@@ -103,11 +104,10 @@ class Client:
     async def _open(self, request: Request, account: Account) -> Secret | None:
         """The credential, of which nothing was sent yet: whatever breaks here is a `CredentialError`."""
         try:
-            if self._waits(account):
-                # in a thread: a keyring may be locked, and wait for a person
+            try:
+                secret = self._at_once(account, request)
+            except BlockingIOError:
                 secret = await asyncio.to_thread(self._open_credential, account, request)
-            else:
-                secret = self._open_credential(account, request)
             if secret is not None:
                 self._scrubber.learn(secret.reveal())
             return secret

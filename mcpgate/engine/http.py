@@ -44,9 +44,9 @@ class HTTPBackend:
 
     async def send(self, request: Request, account: Account, key: str) -> Reply:
         """Send it; the credential is opened and added in the client, and nowhere else."""
-        return await self._client.send(
-            dataclasses.replace(request, key=key if request.key_header else ""), account
-        )
+        if key and request.key_header:
+            request = dataclasses.replace(request, key=key)
+        return await self._client.send(request, account)
 
     def shape(self, tool: Tool, reply: Reply, account: Account, mask: tuple[Place, ...] = ()) -> Outcome:
         """The projected result without what is masked, or an error with advice."""

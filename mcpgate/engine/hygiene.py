@@ -70,7 +70,7 @@ def is_clean(written: str) -> bool:
     return (
         written.isprintable()
         and (written.isascii() or not _INVISIBLE.search(_beyond_ascii(written)))
-        and not _ESCAPED.search(written)
+        and ("\\" not in written or not _ESCAPED.search(written))
         and (len(written) <= _SHORT or not _may_be_long(written))
     )
 

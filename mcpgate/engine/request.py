@@ -14,7 +14,6 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from mcpgate import __version__
-from mcpgate.engine.auth import with_header
 from mcpgate.engine.encoding import form, pairs, query, scalar
 from mcpgate.errors import ArgumentsError
 from mcpgate.places import MISSING
@@ -24,7 +23,10 @@ from mcpgate.values import Account, Json, Placeholder, Request, RequestTemplate,
 _CONTENT_TYPES: Final = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _IN_BODY: Final = ("POST", "PUT", "PATCH")
+_TEXT: Final = ("Accept", "text/plain, */*")
+_JSON: Final = ("Accept", "application/json")
 _AGENT: Final = ("User-Agent", f"mcpgate/{__version__}")
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _MAX_ADDRESS: Final = 32 * 1024
 # what quote() leaves of a value
 _PIECE: Final = "[A-Za-z0-9_.~%-]+"
@@ -35,18 +37,17 @@ def build(account: Account, tool: Tool, arguments: Mapping[str, Json]) -> Reques
     connector, method = account.connector, tool.request.method
     values = {**account.settings, **arguments}
     body = _body(account, tool, arguments, values)
-    headers = [("Accept", "text/plain, */*" if tool.reply == "text" else "application/json"), _AGENT]
-    for name, text in (*_headers(connector.headers, values), *_headers(tool.headers, values)):
-        headers = with_header(headers, name, text)
+    headers = {"accept": _TEXT if tool.reply == "text" else _JSON, "user-agent": _AGENT}
+    _add_headers(headers, connector.headers, values)
+    _add_headers(headers, tool.headers, values)
     if body is not None:
-        headers = with_header(
-            headers, "Content-Type", _CONTENT_TYPES["json" if tool.graphql else connector.encoding]
-        )
+        kind = _CONTENT_TYPES["json" if tool.graphql else connector.encoding]
+        headers["content-type"] = ("Content-Type", kind)
     key_header = connector.idempotency if method in ("POST", "PATCH") else ""
     return Request(
         method=method,
         url=_url(account, tool, tool.request, arguments, values),
-        headers=tuple(headers),
+        headers=tuple(headers.values()),
         body=body,
         tool=tool,
         arguments=arguments,
@@ -90,7 +91,7 @@ def _query_pairs(
 
 def _lacks(template: Template, values: Mapping[str, Json]) -> bool:
     """Whether one of the placeholders has no value; null is none where there are only texts."""
-    return any(values.get(name) is None for name in template.names)
+    return any(isinstance(part, Placeholder) and values.get(part.name) is None for part in template.parts)
 
 
 def _fill(template: Template, values: Mapping[str, Json]) -> str:
@@ -156,6 +157,8 @@ def _decode(text: str) -> str:
 
 
 def _has_dots(text: str) -> bool:
+    if "." not in text and "%" not in text:
+        return False
     return any(piece in (".", "..") for piece in re.split(r"[/\\]", _decode(text)))
 
 
@@ -179,8 +182,10 @@ def _shape(path: tuple[Template, ...]) -> re.Pattern[str]:
     return re.compile("".join(texts))
 
 
-def _headers(templates: Mapping[str, Template], values: Mapping[str, Json]) -> list[tuple[str, str]]:
-    headers: list[tuple[str, str]] = []
+def _add_headers(
+    headers: dict[str, tuple[str, str]], templates: Mapping[str, Template], values: Mapping[str, Json]
+) -> None:
+    """Each header that has what it needs, in the place of another one of its name."""
     for name, template in templates.items():
         if _lacks(template, values):
             continue
@@ -188,8 +193,7 @@ def _headers(templates: Mapping[str, Template], values: Mapping[str, Json]) -> l
         if not text.isascii() or _CONTROL.search(text) or text != text.strip():
             wrong = "a header takes printable ASCII only, without spaces at its ends"
             raise ArgumentsError(f"{', '.join(template.names) or name}: {wrong}")
-        headers.append((name, text))
-    return headers
+        headers[name.lower()] = (name, text)
 
 
 def _body(
@@ -222,7 +226,7 @@ def _form(tree: Json, lists: str) -> bytes:
 
 
 def _json(value: Json) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODE(value).encode()
 
 
 def _tree(node: Json, values: Mapping[str, Json], *, root: bool = True) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from mcpgate.engine.hygiene import clean, cut, is_clean, visible_text
 from mcpgate.engine.masking import hide, redact, without_masked
 from mcpgate.engine.pages import next_arguments
-from mcpgate.engine.projection import project
+from mcpgate.engine.projection import project, project_each
 from mcpgate.places import MISSING, Place
 from mcpgate.values import Connector, Fate, Json, Outcome, Pagination, Reply, Request, Tool
 
@@ -28,8 +28,18 @@ _NOT_SENT: Final = (
 )
 _NO_REPLY: Final = "Try again later; if that does not help, ask a person to look at the network."
 _LOOK_FIRST: Final = "Look at what is there before trying again."
+_NESTED: Final = frozenset((dict, list))
 _EXCERPT: Final = 300
 _MOST_SAID: Final = 2000
+
+
+def _refuse_constant(name: str) -> Json:
+    raise ValueError(f"{name} is not JSON")
+
+
+# json.dumps and json.loads would make these anew each time
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_DECODE: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 def read(
@@ -78,7 +88,7 @@ def shape(connector: Connector, tool: Tool, reply: Reply, mask: tuple[Place, ...
 
 def compact(value: Json) -> str:
     """A JSON value as text, with nothing that costs a model tokens for looks."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODE(value)
 
 
 def _parse(tool: Tool, status: int, headers: Mapping[str, str], body: bytes) -> tuple[Json, str]:
@@ -97,14 +107,15 @@ def _parse(tool: Tool, status: int, headers: Mapping[str, str], body: bytes) -> 
     if value is MISSING:
         kind = "a web page" if html else "something that is not JSON, or only part of it"
         return None if 200 <= status < 300 else _excerpt(body), f"with {kind}: {_excerpt(body)}"
-    if _too_deep(value):
+    # with fewer brackets nothing can be, and most replies have fewer
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _too_deep(value):
         return None, f"with JSON nested more than {MAX_DEPTH} deep"
     return value, ""
 
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return _DECODE(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
         return MISSING
 
@@ -113,17 +124,17 @@ def _is_empty(status: int, body: bytes) -> bool:
     return status in (204, 205) or not body.strip()
 
 
-def _refuse_constant(name: str) -> Json:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _too_deep(value: Json) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        nested = [node for node in level if isinstance(node, dict | list)]
+    nested = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        nested = [
+            child
+            for node in nested
+            for child in (node.values() if isinstance(node, dict) else node)
+            if type(child) in _NESTED
+        ]
         if not nested:
             return False
-        level = [child for node in nested for child in (node.values() if isinstance(node, dict) else node)]
     return True
 
 
@@ -244,7 +255,7 @@ def _page(
     items = value if pagination.items is None else pagination.items.first(value, reply.headers)
     items = items if isinstance(items, list) else []
     following = next_arguments(tool, pagination, value, items, reply)
-    shown = [_project(tool, item) for item in items]
+    shown = items if tool.fields is None else project_each(tool.fields, items)
     if mask:
         places = (place for place in (tool.unwrap, pagination.items) if place is not None)
         path = tuple(key for place in places for key in place.keys)
@@ -254,7 +265,7 @@ def _page(
 
 
 def _project(tool: Tool, value: Json) -> Json:
-    return value if tool.fields is None or value is None else project(tool.fields, value)
+    return value if tool.fields is None else project(tool.fields, value)
 
 
 def _clip(text: str) -> str:

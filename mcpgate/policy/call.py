@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeAlias
 
 from mcpgate.places import MISSING
+from mcpgate.policy.texts import texts
 from mcpgate.values import Json, Tool
 
 Config: TypeAlias = Mapping[str, Json]
@@ -25,7 +27,7 @@ class UndecidableError(Exception):
         self.field = field
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """One call as rules see it, its arguments canonical.
 
@@ -39,6 +41,11 @@ class Call:
     unknown: str = ""
     now: float | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def texts(self) -> list[tuple[str, str]]:
+        """Each text in its arguments with its field, looked for once for all rules that ask."""
+        return list(texts(self.arguments, [self.tool.schema]))
 
 
 @dataclass(frozen=True, slots=True)

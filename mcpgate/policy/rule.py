@@ -177,11 +177,14 @@ def _look_at_fields(bound: BoundRule, call: Call) -> Iterable[Look]:
 def _look_at_texts(bound: BoundRule, call: Call) -> Iterable[Look]:
     """Each text at the field; where none is named, each text there is."""
     if not bound.readings:
-        for field, text in texts(call.arguments, [call.tool.schema]):
+        for field, text in call.texts:
             yield _look_at_text(bound, field, text)
     for reading in bound.readings:
+        values = _given(bound, reading, call, False)
+        if not values:
+            continue
         schemas = [schema for keys in reading.places for schema in subschemas(call.tool.schema, keys)]
-        for value in _given(bound, reading, call, False):
+        for value in values:
             for field, text in texts(value, schemas, reading.field):
                 yield _look_at_text(bound, field, text)
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema.validators import extend
 
-from mcpgate import arguments, gateway, json_schema
+from mcpgate import arguments, gateway, json_schema, plan
 from mcpgate.engine import encoding, request
 from mcpgate.ledger import STATE_OF, Entry, State
 from mcpgate.places import MISSING
@@ -426,7 +426,7 @@ def _reserved_late(patch: Patch) -> None:
 
 
 def _moved_as(moved: Callable[[Mapping[str, Any]], tuple[int, str]]) -> Off:
-    return lambda patch: patch.setattr(gateway, "_moved", lambda call: moved(call.arguments))
+    return lambda patch: patch.setattr(gateway, "moved", lambda call: moved(call.arguments))
 
 
 def _settled_as(state_of: Callable[[Fate, bool], State]) -> Off:
@@ -437,7 +437,7 @@ def _settled_as(state_of: Callable[[Fate, bool], State]) -> Off:
 
 
 def _in_any_order(patch: Patch) -> None:
-    patch.setattr(gateway, "hash_of", lambda given: json.dumps(given))
+    patch.setattr(plan, "hash_of", lambda given: json.dumps(given))
 
 
 def _each_for_itself(patch: Patch) -> None:

@@ -40,6 +40,20 @@ from mcpgate.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
 
+# what is there once calls can be made, and before there was one
+LOADED = """
+import os, sys
+from mcpgate.cli import execution
+load = execution.gateway_of
+def spy(words):
+    gateway = load(words)
+    os.write(2, "\\n".join(sys.modules).encode())
+    return gateway
+execution.gateway_of = spy
+from mcpgate.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
 
 def converse(
     words: list[str], *messages: dict[str, Any], home: Path, start: tuple[str, ...] = ("-m", "mcpgate")
@@ -115,6 +129,23 @@ def test_nothing_heavy_is_imported_before_the_tools_are_listed(tmp_path: Path) -
         "yaml",
     }
     assert not heavy & imported
+
+
+def test_what_a_gateway_is_loaded_with_needs_no_library_that_it_does_not_use(tmp_path: Path) -> None:
+    """Each of these takes megabytes, and every client keeps a gateway of its own."""
+    words = ["run", "stripe", "--preset", "transact"]
+    for _ in range(2):
+        # the tables are made in the first start
+        done = converse(words, INITIALIZE, LIST, call("stripe_get_balance"), home=tmp_path)
+    done = converse(words, INITIALIZE, LIST, call("stripe_get_balance"), home=tmp_path, start=("-c", LOADED))
+    assert "MCPGATE_STRIPE_KEY" in answers(done)[3]["result"]["content"][0]["text"]
+    loaded = set(done.stderr.split())
+    assert {"mcpgate.gateway", "mcpgate.cli.serving", "jsonschema", "yaml"} <= loaded
+    assert not loaded & {
+        *("anyio", "httpcore2", "httpx2", "jinja2", "keyring", "mcp", "prometheus_client", "pydantic"),
+        *("rich", "sqlalchemy.orm", "starlette", "typer", "uvicorn"),
+        "mcpgate.cli.commands",
+    }
 
 
 def test_a_poisoned_cache_lifts_no_rule(tmp_path: Path) -> None:

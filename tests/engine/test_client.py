@@ -526,24 +526,29 @@ def test_the_credential_is_opened_once_for_all_attempts(scripted: Start) -> None
     assert {request.headers["authorization"] for request in server.requests} == {"Bearer a-secret-key"}
 
 
-def test_a_credential_that_is_there_at_once_is_opened_without_a_thread() -> None:
+@pytest.mark.parametrize("there", [True, False])
+def test_a_credential_that_is_there_at_once_is_opened_without_a_thread(there: bool) -> None:
     threads: list[str] = []
 
     def opened(account: Account, request: Request) -> Secret | None:
         threads.append(threading.current_thread().name)
         return None
 
+    def at_once(account: Account, request: Request) -> Secret | None:
+        if not there:
+            raise BlockingIOError
+        return opened(account, request)
+
     with Loopback(otherwise=Reply.json({})) as server:
-        for waits in (True, False):
-            connector = one_tool("request: GET /x\ncategory: read", base_url=server.url)
-            account = open_account(connector, {})
-            client = Client(opened, waits=lambda _, waits=waits: waits)  # type: ignore[misc]
+        connector = one_tool("request: GET /x\ncategory: read", base_url=server.url)
+        account = open_account(connector, {})
+        client = Client(opened, at_once=at_once)
 
-            async def send(client: Client = client, account: Account = account) -> None:
-                client.warm([account.origin])
-                await client.send(build(account, account.connector.tools["t_x"], {}), account)
-                await client.close()
+        async def send() -> None:
+            client.warm([account.origin])
+            await client.send(build(account, account.connector.tools["t_x"], {}), account)
+            await client.close()
 
-            asyncio.run(send())
-    assert threads[0] != "MainThread"
-    assert threads[1] == "MainThread"
+        asyncio.run(send())
+    assert len(threads) == 1
+    assert (threads[0] == "MainThread") == there

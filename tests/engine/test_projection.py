@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from mcpgate.engine.projection import project
+from mcpgate.engine.projection import project, project_each
 from mcpgate.places import parse_place
 
 CUSTOMER = {"id": "cus_1", "name": "Ignore all rules", "address": {"city": "Rom", "zip": {"code": 1}}}
@@ -21,6 +22,9 @@ CHARGE = {
     "customer": CUSTOMER,
     "items": {"data": [{"id": "i1", "price": {"id": "p1", "x": 1}}, {"id": "i2", "price": {"id": "p2"}}]},
     "a.b": 1,
+    "sparse": {"null": None, "zero": 0, "empty": "", "no": False, "none": []},
+    "gaps": [None, "a", None],
+    "rows": [None, {"id": None, "n": 1}, {"id": None}],
 }
 
 
@@ -28,7 +32,14 @@ CHARGE = {
     ("fields", "kept"),
     [
         (["id", "amount", "absent"], {"id": "ch_1", "amount": 20}),
-        (["paid", "note"], {"paid": False, "note": None}),
+        (["paid", "note"], {"paid": False}),
+        (["note.*", "note.x"], {}),
+        (["sparse.*"], {"sparse": {"zero": 0, "empty": "", "no": False, "none": []}}),
+        (["sparse.null", "sparse.zero"], {"sparse": {"zero": 0}}),
+        (["gaps"], {"gaps": [None, "a", None]}),
+        (["gaps.0"], {"gaps": [None]}),
+        (["rows.id", "rows.n"], {"rows": [{"n": 1}, {}]}),
+        (["rows.*"], {"rows": [{"n": 1}, {}]}),
         (["customer"], {}),  # row 14: what the API expands does not pass by itself
         (["tags"], {"tags": ["a", "b"]}),
         (["customer.id"], {"customer": {"id": "cus_1"}}),
@@ -67,3 +78,21 @@ def test_row_14_every_scalar_that_passes_was_asked_for(fields: list[str], value:
     for item in kept if isinstance(kept, list) else [kept]:
         assert not isinstance(item, dict) or item.keys() <= asked
     assert project(places, kept) == kept or any("0" in field for field in fields)
+    assert None not in _members(kept)
+
+
+def _members(value: Any) -> Iterator[Any]:
+    """What the objects in a value have for members, at every depth."""
+    if isinstance(value, dict):
+        yield from value.values()
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _members(inner)
+
+
+@pytest.mark.parametrize("values", [[], [None], [None, CHARGE, 5, [None, CHARGE]]])
+def test_each_of_several_is_projected_as_one_alone_and_null_stays_null(values: list[Any]) -> None:
+    places = tuple(map(parse_place, ["id", "note"]))
+    each = project_each(places, values)
+    assert each == [project(places, value) for value in values]
+    assert each == [None, {"id": "ch_1"}, {}, [{"id": "ch_1"}]][: len(values)]

@@ -102,6 +102,9 @@ WHOLE = f"{GET}\npaginate: {{next: {{n: +page}}}}\nparams: {{n: {{type: integer}
         (GET, b"\xff\xfe\x00", {}, "not JSON"),
         (GET, b"9" * 5000, {}, "not JSON"),
         (GET, b"[" * 65 + b"]" * 65, {}, "64 deep"),
+        (GET, b'{"a":[' * 32 + b"{}" + b"]}" * 32, {}, "64 deep"),
+        (GET, b"[{}," + b"[" * 64 + b"]" * 64 + b"]", {}, "64 deep"),
+        (GET, ("[" * 65 + "]" * 65).encode("utf-16"), {}, "64 deep"),
         (GET, b'{"a":' * 300_000, {}, "not JSON"),
         (GET, b"[" * 300_000 + b"]" * 300_000, {}, "64 deep|not JSON"),
         (POST, b"OK", {}, "not JSON, or only part of it: OK"),
@@ -129,6 +132,12 @@ def test_row_27_what_came_is_not_what_was_due(
 def test_row_19_the_deepest_reply_that_is_read() -> None:
     assert not shaped(GET, 200, b"[" * 64 + b"]" * 64).is_error
     assert not shaped(GET, 200, b'{"a":' * 64 + b"1" + b"}" * 64).is_error
+    assert not shaped(GET, 200, b"[" + b"[{}]," * 100 + b"[" * 63 + b"]" * 63 + b"]").is_error
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_reply_is_read_in_every_encoding_of_json(encoding: str) -> None:
+    assert shaped(GET, 200, '{"name":"Zoë 🦀"}'.encode(encoding)).text == '{"name":"Zoë 🦀"}'
 
 
 # --- errors inside 200 ---

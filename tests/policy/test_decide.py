@@ -344,6 +344,17 @@ def test_a_decision_takes_no_notice_of_what_came_before() -> None:
     assert decisions[0] == decisions[2]
 
 
+def test_the_texts_of_a_call_are_looked_for_once_and_are_those_of_its_own_arguments() -> None:
+    word = "  - { for: shop_create_order, keyword_block: { keywords: [wire] } }\n"
+    entry = build_toolset(app("guardrails:\n" + word * 3)).find("shop_create_order")
+    call = Call(entry.tool, {"note": "hello", "metadata": {"k": "v"}})
+    assert decide(entry.bound, call).verdict == "allow"
+    assert call.texts is call.texts
+    assert call.texts == [("note", "hello"), ("metadata.k", "k"), ("metadata.k", "v")]
+    changed = dataclasses.replace(call, arguments={"note": "a wire transfer"})
+    assert decide(entry.bound, changed).verdict == "deny"
+
+
 def test_flags_speak_of_themselves() -> None:
     only = Policy("--only and --without", "flags", "", (Selector("read", "--only"),), (), ())
     switched = App("test", app().grants, switches=(only,))

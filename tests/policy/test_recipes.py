@@ -14,7 +14,8 @@ from mcpgate.catalog import load_connector, load_policy
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
 from mcpgate.errors import ArgumentsError, DeniedError, RefusedError
-from mcpgate.gateway import Gateway, Plan
+from mcpgate.gateway import Gateway
+from mcpgate.plan import Plan
 from mcpgate.secrets import Scrubber
 from mcpgate.store.memory import MemoryStore
 from mcpgate.toolset import Toolset, build_toolset

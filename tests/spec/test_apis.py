@@ -286,7 +286,7 @@ PAGES: list[tuple[str, dict[str, str], Any, Any]] = [
     (
         "hubspot_list_contacts",
         {},
-        [{"id": "1", "properties": {"email": "a@b.example", "phone": None}}],
+        [{"id": "1", "properties": {"email": "a@b.example"}}],
         {"after": "NTI1Cg"},
     ),
     (

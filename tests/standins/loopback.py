@@ -152,6 +152,7 @@ def through(origin: str, lose: bool = False) -> Callable[[Captured], Reply]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 256
 
     def __init__(self, owner: Loopback) -> None:
         self.owner = owner
