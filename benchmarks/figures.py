@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+UNSTEADY: Final = 0.25
 
 
 @dataclass(frozen=True)
@@ -23,21 +26,12 @@ class Figure:
     @property
     def median(self) -> float:
         """The middle one."""
-        return statistics.median(self.rounds)
+        return quartiles(self.rounds)[1]
 
-    @property
-    def spread(self) -> tuple[float, float]:
-        """What half of the rounds lie between."""
-        if len(self.rounds) < 2:
-            return self.median, self.median
-        low, _, high = statistics.quantiles(self.rounds, n=4, method="inclusive")
-        return low, high
-
-    def over(self, other: Figure) -> float:
-        """The median of the ratios of each round: what disturbs a round disturbs both."""
+    def ratios(self, other: Figure) -> tuple[float, ...]:
+        """The ratio of each round: what disturbs a round disturbs both."""
         pairs = zip(self.rounds, other.rounds, strict=False)
-        ratios = [mine / theirs for mine, theirs in pairs if theirs]
-        return statistics.median(ratios) if ratios else float("nan")
+        return tuple(mine / theirs for mine, theirs in pairs if theirs)
 
 
 @dataclass
@@ -73,7 +67,29 @@ def read_run(path: Path) -> Run:
     return Run(figures, kept["skipped"], kept["about"])
 
 
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """What half of the values lie between, with the middle one."""
+    if len(values) < 2:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def unsteady(values: Sequence[float]) -> bool:
+    """Whether the values lie so far apart that their middle says little."""
+    low, middle, high = quartiles(values)
+    return high - low > UNSTEADY * abs(middle)
+
+
 def percentile(values: Iterable[float], share: float) -> float:
     """The value that so great a share of all is not above."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def number(value: float) -> str:
+    """A number with three digits that count."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{digits}f}"

@@ -16,12 +16,14 @@ from typing import Any, Final
 
 import yaml
 
-from benchmarks import stub
-from benchmarks.servers import Stdio
+from benchmarks import contextforge, described, stub
+from benchmarks.answers import BALANCE, CUSTOMERS
+from benchmarks.over_stdio import Stdio
+from benchmarks.processes import FailedError
+from benchmarks.stub import Stub
 
 ROOT: Final = Path(__file__).parent.parent
 GATE: Final = Path(sys.executable).with_name("mcpgate")
-OPERATIONS: Final = ROOT / "tests" / "data" / "stripe-operations.json"
 # made up, and put together so that it is not taken for a real one
 KEY: Final = "sk_" + "test_" + "0123456789abcdefghij" + "KLMN"
 # of each of these kinds, the rules that a person writes; the first five reach the reads that are measured
@@ -41,10 +43,15 @@ RULES: Final = (
 
 @dataclass(frozen=True)
 class Site:
-    """The folder, and the API's port."""
+    """The folder, and the API."""
 
     folder: Path
-    api: int
+    stub: Stub
+
+    @property
+    def api(self) -> int:
+        """The API's port."""
+        return self.stub.port
 
     @cached_property
     def env(self) -> dict[str, str]:
@@ -80,7 +87,7 @@ class Site:
             [GATE, *words], cwd=self.folder, env=env, input=given, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise RuntimeError(f"mcpgate {' '.join(words)}: {done.stderr}")
+            raise FailedError(f"mcpgate {' '.join(words)}: {done.stderr}")
         return done.stdout
 
     @cached_property
@@ -131,15 +138,30 @@ class Site:
     def openapi(self) -> str:
         """The same operations as an OpenAPI description."""
         path = self.folder / "openapi.json"
-        path.write_text(json.dumps(openapi()))
+        path.write_text(
+            json.dumps({**described.openapi(), "servers": [{"url": f"http://127.0.0.1:{self.api}"}]})
+        )
         return str(path)
 
     @cached_property
     def toolbox(self) -> str:
         """The same operations as MCP Toolbox has them."""
         path = self.folder / "tools.yaml"
-        path.write_text(yaml.safe_dump(toolbox(self.api)))
+        path.write_text(yaml.safe_dump(described.toolbox(self.api, KEY)))
         return str(path)
+
+    @cached_property
+    def replies(self) -> str:
+        """The API's replies, for a server that calls none."""
+        path = self.folder / "replies.json"
+        kept = {BALANCE: stub.balance(), CUSTOMERS: stub.customers()}
+        path.write_text(json.dumps({name: stub.written(body).decode() for name, body in kept.items()}))
+        return str(path)
+
+    @cached_property
+    def contextforge(self) -> contextforge.Prepared:
+        """ContextForge, which knows the same operations."""
+        return contextforge.prepare(self.folder, self.env, described.registered(self.api))
 
     def _connector(self) -> str:
         text = (ROOT / "connectors" / "stripe.yaml").read_text()
@@ -149,96 +171,6 @@ class Site:
 @contextmanager
 def opened() -> Iterator[Site]:
     """A site with its stub, which are gone afterwards."""
-    with TemporaryDirectory() as folder, stub.running() as port:
-        yield Site(Path(folder), port)
-
-
-def operations() -> dict[str, Any]:
-    """The fifteen operations as facts."""
-    known: dict[str, Any] = json.loads(OPERATIONS.read_text())
-    return {name: facts for name, facts in known.items() if not name.startswith("_")}
-
-
-def openapi() -> dict[str, Any]:
-    """An OpenAPI description of the fifteen operations, with a schema of their replies that fits all."""
-    paths: dict[str, Any] = {}
-    for name, facts in operations().items():
-        body, parameters = {}, []
-        for param, said in facts["params"].items():
-            schema = _schema(said)
-            if said["in"] == "form":
-                body[param] = schema
-                continue
-            style = {"style": said["style"], "explode": True} if said.get("style") == "deepObject" else {}
-            required = said["in"] == "path" or bool(said.get("required"))
-            parameters.append(
-                {"name": param, "in": said["in"], "required": required, "schema": schema, **style}
-            )
-        operation: dict[str, Any] = {
-            "operationId": name,
-            "summary": name.removeprefix("stripe_").replace("_", " "),
-            "parameters": parameters,
-            "responses": {
-                "200": {"description": "", "content": {"application/json": {"schema": {"type": "object"}}}}
-            },
-        }
-        if body:
-            content = {"schema": {"type": "object", "properties": body}}
-            operation["requestBody"] = {"content": {"application/x-www-form-urlencoded": content}}
-        paths.setdefault(facts["path"], {})[facts["method"].lower()] = operation
-    return {"openapi": "3.1.0", "info": {"title": "Stripe", "version": "1"}, "paths": paths}
-
-
-def toolbox(api: int) -> dict[str, Any]:
-    """The operations as `http` tools; of the nested parameters the topmost, for it knows no others."""
-    tools = {}
-    for name, facts in operations().items():
-        given = [_parameter(param, said) for param, said in facts["params"].items() if said["in"] == "query"]
-        tool = {
-            "kind": "http",
-            "source": "stub",
-            "method": facts["method"],
-            "path": facts["path"].replace("{", "{{.").replace("}", "}}"),
-            "description": name.removeprefix("stripe_").replace("_", " "),
-        }
-        named = [_parameter(param, said) for param, said in facts["params"].items() if said["in"] == "path"]
-        body = [_parameter(param, said) for param, said in facts["params"].items() if said["in"] == "form"]
-        tool |= {"pathParams": [{**each, "required": True} for each in named]} if named else {}
-        tool |= {"queryParams": given} if given else {}
-        tool |= {"bodyParams": body, "requestBody": "{{json .amount}}"} if body else {}
-        tools[name] = tool
-    source = {
-        "kind": "http",
-        "baseUrl": f"http://127.0.0.1:{api}",
-        "allowedIpRanges": ["127.0.0.0/8"],
-        "headers": {"Authorization": f"Bearer {KEY}"},
-    }
-    return {"sources": {"stub": source}, "tools": tools}
-
-
-def _parameter(name: str, said: Mapping[str, Any]) -> dict[str, Any]:
-    kind = said.get("type", "string")
-    kind = kind if kind in ("string", "integer", "boolean") else "string"
-    return {"name": name, "type": kind, "description": name.replace("_", " "), "required": False}
-
-
-def _schema(said: Mapping[str, Any]) -> dict[str, Any]:
-    """A parameter's facts as a JSON schema."""
-    if "any_of" in said:
-        return {"anyOf": [_schema(each) for each in said["any_of"]]}
-    kind = said.get("type", "string")
-    if kind == "object":
-        return {
-            "type": "object",
-            "properties": {name: _schema(each) for name, each in said["fields"].items()},
-        }
-    if kind == "map":
-        return {"type": "object", "additionalProperties": _schema(said.get("values", {}))}
-    if kind == "array":
-        return {"type": "array", "items": _schema(said.get("items", {}))}
-    schema: dict[str, Any] = {
-        "type": kind if kind in ("string", "integer", "boolean", "number") else "string"
-    }
-    schema |= {"enum": said["enum"]} if said.get("enum") else {}
-    schema |= {"maxLength": said["maxLength"]} if said.get("maxLength") else {}
-    return schema
+    # what a killed server leaves behind in the last moment does not matter
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder, stub.running() as api:
+        yield Site(Path(folder), api)

@@ -1,7 +1,7 @@
 """The API that everything here calls: two replies of Stripe's over HTTP/1.1, as fast as asyncio gives them.
 
-A process of its own. `GET /delay?ms=100` makes every later reply wait; `limit=100` waits two seconds whatever
-was said.
+A process of its own. `GET /delay?ms=100` makes every later reply wait; `GET /asked` tells how many requests
+there have been; `limit=100` waits two seconds whatever was said.
 """
 
 from __future__ import annotations
@@ -13,25 +13,72 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-FIXTURES: Final = Path(__file__).parents[1] / "tests" / "data" / "stripe-fixtures.json"
+from benchmarks import processes
+from benchmarks.answers import AMOUNTS, COUNT
+
+ROOT: Final = Path(__file__).parents[1]
+FIXTURES: Final = ROOT / "tests" / "data" / "stripe-fixtures.json"
 SLOW: Final = b"limit=100 "
 SLOW_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True)
+class Stub:
+    """The API while it runs."""
+
+    port: int
+    pid: int
+
+    def asked(self) -> int:
+        """How many requests there have been."""
+        return int(self._say("/asked"))
+
+    @contextmanager
+    def delayed(self, milliseconds: int) -> Iterator[None]:
+        """Every reply takes so long meanwhile."""
+        self._say(f"/delay?ms={milliseconds}")
+        try:
+            yield
+        finally:
+            self._say("/delay?ms=0")
+
+    def _say(self, path: str) -> bytes:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def running() -> Iterator[Stub]:
+    """The stub in a process of its own."""
+    process = processes.start([sys.executable, "-m", __name__], ROOT, said=subprocess.PIPE)
+    try:
+        assert process.stdout
+        yield Stub(int(process.stdout.readline()), process.pid)
+    finally:
+        processes.end(process)
 
 
 def balance() -> dict[str, Any]:
     """What `GET /v1/balance` answers."""
     kept: dict[str, Any] = json.loads(FIXTURES.read_text())["resources"]["balance"]
+    # amounts by which an answer is known again
+    kept["available"][0]["amount"], kept["pending"][0]["amount"] = AMOUNTS
     return kept
 
 
-def customers(count: int = 10) -> dict[str, Any]:
+def customers() -> dict[str, Any]:
     """What `GET /v1/customers` answers: a page of customers who have names and addresses."""
     one = json.loads(FIXTURES.read_text())["resources"]["customer"]
     data = []
-    for number in range(count):
+    for number in range(COUNT):
         address = {
             **one["address"],
             "city": "San Francisco",
@@ -62,6 +109,7 @@ class Answers(asyncio.Protocol):
     balance: bytes
     customers: bytes
     delay = 0.0
+    asked = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -82,16 +130,21 @@ class Answers(asyncio.Protocol):
             self._answer(head.partition(b"\r\n")[0])
 
     def _answer(self, line: bytes) -> None:
-        if b" /delay?ms=" in line:
-            Answers.delay = int(line.split(b"ms=")[1].split(b" ")[0]) / 1000
-            self._transport.write(replied(b"{}"))
+        if b" /v1/" not in line:
+            self._transport.write(replied(self._told(line)))
             return
+        Answers.asked += 1
         reply = self.customers if b"/customers" in line else self.balance
         wait = SLOW_SECONDS if SLOW in line else self.delay
         if wait:
             asyncio.get_running_loop().call_later(wait, self._write, reply)
         else:
             self._transport.write(reply)
+
+    def _told(self, line: bytes) -> bytes:
+        if b" /delay?ms=" in line:
+            Answers.delay = int(line.split(b"ms=")[1].split(b" ")[0]) / 1000
+        return str(self.asked).encode()
 
     def _write(self, reply: bytes) -> None:
         if not self._transport.is_closing():
@@ -104,34 +157,6 @@ async def serve() -> None:
     server = await asyncio.get_running_loop().create_server(Answers, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
-
-
-@contextmanager
-def running() -> Iterator[int]:
-    """The stub in a process of its own; its port."""
-    with subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
-
-
-@contextmanager
-def delayed(port: int, milliseconds: int) -> Iterator[None]:
-    """Every reply takes so long meanwhile."""
-    _say(port, milliseconds)
-    try:
-        yield
-    finally:
-        _say(port, 0)
-
-
-def _say(port: int, milliseconds: int) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port)
-    connection.request("GET", f"/delay?ms={milliseconds}")
-    connection.getresponse().read()
-    connection.close()
 
 
 if __name__ == "__main__":

@@ -6,16 +6,30 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final, Literal
 
-from benchmarks import install
-from benchmarks.goals import BALANCE, BARE, CUSTOMERS, FASTMCP, GATE, SDK, SERVED, STRIPE, TOOLBOX
-from benchmarks.servers import Answering, Http, Server, Stdio, free_port
+from benchmarks import contextforge, install
+from benchmarks.answers import BALANCE, CUSTOMERS, Answering
+from benchmarks.goals import (
+    BARE,
+    CONTEXTFORGE,
+    FASTMCP,
+    GATE,
+    SDK,
+    SDK_ALONE,
+    SERVED,
+    STRIPE,
+    TOOLBOX,
+    TUNED,
+    VAULTED,
+)
+from benchmarks.over_http import Http, free_port
+from benchmarks.over_stdio import Stdio
 from benchmarks.site import GATE as PROGRAM
 from benchmarks.site import KEY, Site
 
-VAULTED: Final = "mcpgate, account in its vault"
 HERE: Final = Path(__file__).parent / "peers"
+NAMES: Final = {BALANCE: BALANCE, CUSTOMERS: CUSTOMERS}
 
 
 def _at_once() -> str:
@@ -30,12 +44,17 @@ def _no_key(site: Site) -> str:
     return ""
 
 
+def _usual(site: Site) -> str:
+    return "/mcp"
+
+
 @dataclass(frozen=True)
 class Subject:
     """A server: how it is started, what it calls the two tools, and how it is installed.
 
     `command` is given the site, and the port to listen on where it is served over HTTP; `install` says why it
-    cannot be, and `typed` is the command of a cold start, where that is another.
+    cannot be; `typed` is the command of a cold start, where that is another; `asks` is off where it does not
+    call the API; `slow` is who is left out of a quick look, for it takes half a minute to set up.
     """
 
     name: str
@@ -44,44 +63,42 @@ class Subject:
     environment: Callable[[Site], Mapping[str, str]] = _plainly
     install: Callable[[], str] = _at_once
     key: Callable[[Site], str] = _no_key
-    path: str = "/mcp"
-    tools: Mapping[str, str] = field(default_factory=lambda: {BALANCE: BALANCE, CUSTOMERS: CUSTOMERS})
+    path: Callable[[Site], str] = _usual
+    tools: Mapping[str, str] = field(default_factory=lambda: NAMES)
     typed: Callable[[Site], Sequence[str]] | None = None
+    asks: bool = True
+    slow: bool = False
 
-    def start(self, site: Site) -> tuple[Running[Server], dict[str, Any]]:
+    def start(self, site: Site, command: Sequence[str] | None = None) -> tuple[Running, dict[str, Any]]:
         """The server, started and greeted, and what it has listed."""
         server: Stdio | Http
-        folder, env = site.folder, self.environment(site)
+        env, port = self.environment(site), 0 if self.wire == "stdio" else free_port()
+        command = command or self.command(site, port)
         if self.wire == "stdio":
-            server = Stdio(self.command(site, 0), env, folder)
+            server = Stdio(command, env, site.folder)
         else:
-            port, key = free_port(), self.key(site)
-            url = f"http://127.0.0.1:{port}{self.path}"
-            server = Http(self.command(site, port), env, folder, url, key)
+            server = Http(command, env, site.folder, port, self.path(site), self.key(site))
         try:
             listed = server.open()
         except BaseException:
             server.close()
             raise
-        return Running(self.name, server, self.tools), listed
+        return Running(self.name, server, self.tools, self.asks, server.version), listed
 
-    def spawn(self, site: Site) -> tuple[Stdio, dict[str, Any]]:
-        """The same as a person types it, over stdio."""
-        command = self.typed(site) if self.typed is not None else self.command(site, 0)
-        server = Stdio(command, self.environment(site), site.folder)
-        return server, server.open()
-
-
-Found = TypeVar("Found", bound=Answering, covariant=True)
+    def spawn(self, site: Site) -> Running:
+        """The same as a person types it."""
+        return self.start(site, self.typed(site) if self.typed is not None else None)[0]
 
 
 @dataclass(frozen=True)
-class Running(Generic[Found]):
+class Running:
     """What answers, and what it calls the two tools."""
 
     name: str
-    server: Found
-    tools: Mapping[str, str] = field(default_factory=lambda: {BALANCE: BALANCE, CUSTOMERS: CUSTOMERS})
+    server: Answering
+    tools: Mapping[str, str] = field(default_factory=lambda: NAMES)
+    asks: bool = True
+    version: str = ""
 
 
 def _run(connector: str, rules: str) -> list[str]:
@@ -92,13 +109,18 @@ def _toolbox(site: Site, *more: str) -> list[str]:
     return [str(install.toolbox_program()), "--config", site.toolbox, "--disable-version-check", *more]
 
 
-def _own(name: str) -> Callable[[Site, int], list[str]]:
-    return lambda site, _: [sys.executable, str(HERE / name), site.listing, str(site.api)]
+def _own(name: str, site: Site, api: str, port: int) -> list[str]:
+    return [sys.executable, str(HERE / name), site.listing, api, *([str(port)] if port else [])]
 
 
-def _fastmcp(site: Site, port: int) -> list[str]:
+def _fastmcp(site: Site, port: int, *more: str) -> list[str]:
     given = [str(port)] if port else []
-    return [str(install.PYTHON), str(HERE / "fastmcp_server.py"), site.openapi, str(site.api), *given]
+    return [str(install.FASTMCP), str(HERE / "fastmcp_server.py"), site.openapi, *given, *more]
+
+
+def _stripe(site: Site, _: int) -> list[str]:
+    here = str(HERE / "stripe_here.cjs")
+    return ["node", "--require", here, str(install.STRIPE), "--tools=all", f"--api-key={KEY}"]
 
 
 SUBJECTS: Final = (
@@ -112,23 +134,17 @@ SUBJECTS: Final = (
     Subject(
         VAULTED, "stdio", lambda site, _: _run(site.connector, site.rules(10)), lambda site: site.vaulted
     ),
-    Subject(BARE, "stdio", _own("bare_loop.py")),
+    Subject(BARE, "stdio", lambda site, _: _own("bare_loop.py", site, str(site.api), 0)),
     Subject(TOOLBOX, "stdio", lambda site, _: _toolbox(site, "--stdio"), install=install.toolbox),
     Subject(
         STRIPE,
         "stdio",
-        lambda _, __: [
-            "node",
-            "--require",
-            str(HERE / "stripe_here.cjs"),
-            str(install.STRIPE),
-            "--tools=all",
-            f"--api-key={KEY}",
-        ],
+        _stripe,
         install=install.stripe,
         tools={BALANCE: "retrieve_balance", CUSTOMERS: "list_customers"},
     ),
-    Subject(SDK, "stdio", _own("sdk_server.py")),
+    Subject(SDK, "stdio", lambda site, _: _own("sdk_server.py", site, str(site.api), 0)),
+    Subject(SDK_ALONE, "stdio", lambda site, _: _own("sdk_server.py", site, site.replies, 0), asks=False),
     Subject(FASTMCP, "stdio", _fastmcp, install=install.fastmcp),
     Subject(
         SERVED,
@@ -138,7 +154,23 @@ SUBJECTS: Final = (
         key=lambda site: site.app_key,
     ),
     Subject(TOOLBOX, "HTTP", lambda site, port: _toolbox(site, "--port", str(port)), install=install.toolbox),
+    Subject(SDK, "HTTP", lambda site, port: _own("sdk_server.py", site, str(site.api), port)),
+    Subject(
+        SDK_ALONE, "HTTP", lambda site, port: _own("sdk_server.py", site, site.replies, port), asks=False
+    ),
     Subject(FASTMCP, "HTTP", _fastmcp, install=install.fastmcp),
+    Subject(TUNED, "HTTP", lambda site, port: _fastmcp(site, port, "tuned"), install=install.fastmcp),
+    Subject(
+        CONTEXTFORGE,
+        "HTTP",
+        lambda _, port: contextforge.command(port),
+        lambda site: site.contextforge.env,
+        install=install.contextforge,
+        key=lambda site: site.contextforge.token,
+        path=lambda site: site.contextforge.path,
+        tools={tool: tool.replace("_", "-") for tool in NAMES},
+        slow=True,
+    ),
 )
 
 

@@ -21,7 +21,8 @@ from mcpgate.spec.connector import is_loopback
 
 _CONNECT_SECONDS: Final = 10.0
 _IDLE_SECONDS: Final = 5.0
-_MOST_IDLE: Final = 20
+# as many as an app may have under way: those of one wave of calls are there for the next
+_MOST_IDLE: Final = 200
 _EYEBALLS_SECONDS: Final = 0.25  # RFC 8305, section 8
 _MOST_OF_HEAD: Final = 64 * 1024
 _TUNNEL: Final = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r]")
@@ -36,6 +37,7 @@ class Network:
 
     def __init__(self) -> None:
         self._idle: dict[str, deque[tuple[float, Connection]]] = defaultdict(deque)
+        self._sweep: asyncio.TimerHandle | None = None
         self._proxies: dict[str, str] = {}
         self._trust: ssl.SSLContext | None = None
 
@@ -64,6 +66,8 @@ class Network:
             for _, connection in kept:
                 connection.close()
         self._idle.clear()
+        if self._sweep is not None:
+            self._sweep.cancel()
         # in its next turn the loop lets go of them
         await asyncio.sleep(0)
 
@@ -79,10 +83,22 @@ class Network:
         return None
 
     def _keep(self, origin: str, connection: Connection) -> None:
-        kept = self._idle[origin]
-        kept.append((asyncio.get_running_loop().time(), connection))
+        kept, loop = self._idle[origin], asyncio.get_running_loop()
+        kept.append((loop.time(), connection))
         if len(kept) > _MOST_IDLE:
             kept.popleft()[1].close()
+        if self._sweep is None:
+            self._sweep = loop.call_later(_IDLE_SECONDS, self._close_idle, loop)
+
+    def _close_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Closes what has been idle for too long, and comes back while there is anything left."""
+        self._sweep, oldest = None, loop.time() - _IDLE_SECONDS
+        for kept in self._idle.values():
+            while kept and kept[0][0] <= oldest:
+                kept.popleft()[1].close()
+        since = [kept[0][0] for kept in self._idle.values() if kept]
+        if since:
+            self._sweep = loop.call_at(min(since) + _IDLE_SECONDS, self._close_idle, loop)
 
     # --- connections that are made ---
 

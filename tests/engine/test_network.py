@@ -200,7 +200,7 @@ TWICE = http(b"1") + http(b"2")
         ([[http(b"1").replace(b"1.1", b"1.0", 1)], [http(b"2")]], 2),
         ([[TWICE], [http(b"2")]], 2),
         ([[http(b"1") + b"x"], [http(b"2")]], 2),
-        ([[http(b"1") + b"\r\n"], [http(b"2")]], None),
+        ([[http(b"1") + b"\r\n", http(b"2")]], None),
         ([[OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\n1\r\n0\r\n\r\n", http(b"2")]], 1),
         ([[OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\n1"], [http(b"2")]], None),
     ],
@@ -224,6 +224,26 @@ def test_a_connection_that_was_idle_for_long_is_not_used(monkeypatch: pytest.Mon
     with RawServer([http(b"1")], [http(b"2")]) as server:
         exchange(message(server.url), message(server.url))
         assert [len(heads) for heads in server.heads] == [1, 1]
+
+
+def test_a_connection_that_stays_idle_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_module, "_IDLE_SECONDS", 0.2)
+
+    async def twice(url: str) -> tuple[list[int], bool]:
+        network, seen = Network(), []
+        for pause in (0.1, 0.15, 0.15):
+            await network.exchange(message(url), Attempt(sent=False))
+            seen.append(sum(map(len, network._idle.values())))
+            await asyncio.sleep(pause)
+        await asyncio.sleep(0.15)
+        seen.append(sum(map(len, network._idle.values())))
+        swept = network._sweep is None
+        await network.close()
+        return seen, swept
+
+    with RawServer([http(b"1")] * 3) as server:
+        assert asyncio.run(twice(server.url)) == ([1, 1, 1, 0], True)
+        assert server.ended.wait(2)
 
 
 def test_so_many_connections_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
