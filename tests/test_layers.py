@@ -156,6 +156,7 @@ def test_who_may_import_it(imported: str, importers: set[str]) -> None:
 @pytest.mark.parametrize(
     ("library", "rooms"),
     [
+        ("httptools", {"engine", "server"}),
         ("httpx2", {"engine"}),
         ("yaml", {"spec", "cli"}),
         ("typer", {"cli"}),

@@ -21,8 +21,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from mcpgate.server.web.changes import Changes
+from mcpgate.server.web.direct import Direct
 from mcpgate.server.web.door import Door, Limits
-from mcpgate.server.web.guard import Entrance, Guard, Names, RefusedRequestError, bearer
+from mcpgate.server.web.entrance import Entrance
+from mcpgate.server.web.guard import Guard, Names, RefusedRequestError, bearer, once
 from mcpgate.server.web.listening import Service, bind
 from mcpgate.server.web.metrics import CONTENT_TYPE, Metrics
 from mcpgate.server.web.protocol import session_manager
@@ -127,6 +129,10 @@ def application(
             await asyncio.gather(watching, return_exceptions=True)
             await door.close()
 
+    def refused(refusal: RefusedRequestError) -> Response:
+        metrics.refused(refusal.status)
+        return refusal.response()
+
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok")
 
@@ -138,27 +144,24 @@ def application(
 
     async def numbers(request: Request) -> Response:
         if metrics_token:
-            token = bearer(request.scope["headers"])
+            token = bearer(once(request.scope["headers"]))
             if not secrets.compare_digest(token, metrics_token.encode()):
-                raise RefusedRequestError(401, "Send the token for metrics.", www_authenticate="Bearer")
+                return refused(
+                    RefusedRequestError(401, "Send the token for metrics.", www_authenticate="Bearer")
+                )
         elif not _from_here(request):
-            raise RefusedRequestError(404, "Not Found")
+            return refused(RefusedRequestError(404, "Not Found"))
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
-    def refused(_: Request | None, refusal: Exception) -> Response:
-        assert isinstance(refusal, RefusedRequestError)
-        metrics.refused(refusal.status)
-        return refusal.response()
-
     routes = [
-        Route("/mcp", Entrance(manager.asgi_app, door, limits)),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", numbers),
     ]
-    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={RefusedRequestError: refused})
+    app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False
-    return Guard(app, names, limits, lambda refusal: refused(None, refusal))
+    entrance = Entrance(manager.asgi_app, Direct(version, limits), door, limits)
+    return Guard(app, entrance, names, limits, refused)
 
 
 def _from_here(request: Request) -> bool:

@@ -42,7 +42,7 @@ ENVELOPE_VERSIONS = ("2026-07-28",)
 MOST_AT_ONCE = 1000
 
 _CAPABILITIES = {"tools": {"listChanged": True}}
-_FRESHNESS = '"ttlMs":0,"cacheScope":"private",'
+FRESHNESS = '"ttlMs":0,"cacheScope":"private",'
 
 _VERSION = "io.modelcontextprotocol/protocolVersion"
 _CLIENT = "io.modelcontextprotocol/clientCapabilities"
@@ -103,12 +103,7 @@ class Conversation:
         is_error: bool = False,
     ) -> bytes:
         """The answer to a call, a block for each text; empty if the call was cancelled meanwhile."""
-        blocks = ",".join(f'{{"type":"text","text":{encode(text)}}}' for text in texts)
-        result = f'{self._common}"content":[{blocks}]'
-        if structured is not None:
-            result += f',"structuredContent":{encode(structured)}'
-        if is_error:
-            result += ',"isError":true'
+        result = self._common + content(*texts, structured=structured, is_error=is_error)
         return result_line(call.request_id, result) if self._settle(call) else b""
 
     def refuse(self, call: Call, message: str) -> bytes:
@@ -257,7 +252,7 @@ class Conversation:
             result = {"supportedVersions": ENVELOPE_VERSIONS, "capabilities": _CAPABILITIES}
             if self._instructions:
                 result["instructions"] = self._instructions
-            return result_line(request_id, self._common + _FRESHNESS + encode(result)[1:-1])
+            return result_line(request_id, self._common + FRESHNESS + encode(result)[1:-1])
         if method == "subscriptions/listen":
             return self._listen(request_id, params.get("notifications"))
         raise WireError(METHOD_NOT_FOUND, "Method not found", data=method[:100])
@@ -282,7 +277,7 @@ class Conversation:
         if params.get("cursor"):
             raise WireError(INVALID_PARAMS, "There is no such cursor: all tools stand on the first page")
         self.in_use = True
-        freshness = _FRESHNESS if self._modern else ""
+        freshness = FRESHNESS if self._modern else ""
         return result_line(request_id, f'{self._common}{freshness}"tools":{self._tools}')
 
     def _call(self, request_id: Id, params: Object) -> Call:
@@ -298,6 +293,15 @@ class Conversation:
     def _admit(self) -> None:
         if len(self._calls) + len(self._subscriptions) >= MOST_AT_ONCE:
             raise WireError(INTERNAL_ERROR, f"There are already {MOST_AT_ONCE} requests under way")
+
+
+def content(*texts: str, structured: Mapping[str, Any] | None = None, is_error: bool = False) -> str:
+    """What the result of a call says, as members in JSON: a block for each text."""
+    blocks = ",".join([f'{{"type":"text","text":{encode(text)}}}' for text in texts])
+    found = f'"content":[{blocks}]'
+    if structured is not None:
+        found += f',"structuredContent":{encode(structured)}'
+    return found + ',"isError":true' if is_error else found
 
 
 def _check_envelope(meta: object) -> None:

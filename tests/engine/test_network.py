@@ -28,7 +28,8 @@ def exchange(*messages: Message) -> list[Received | Exception]:
     """What becomes of messages that are sent one after the other over one network."""
 
     async def all_of_them() -> list[Received | Exception]:
-        network, results = Network(), []
+        network = Network()
+        results: list[Received | Exception] = []
         for each in messages:
             try:
                 results.append(await asyncio.wait_for(network.exchange(each, Attempt(sent=False)), 5))

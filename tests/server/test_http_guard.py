@@ -16,7 +16,7 @@ import pytest
 
 from mcpgate.errors import StoreError, UsageError
 from mcpgate.server.web.door import Limits
-from mcpgate.server.web.guard import Guard, Names, RefusedRequestError
+from mcpgate.server.web.guard import Guard, Names, RefusedRequestError, once
 from mcpgate.server.web.listening import bind
 from mcpgate.server.web.quiet import AGAIN_AFTER, Discreet
 from mcpgate.values import Outcome
@@ -218,7 +218,7 @@ def test_by_which_names_it_is_served(server: Running, path: str, host: str, serv
 )
 def test_which_names_can_be_allowed(host: str, taken: bool) -> None:
     if taken:
-        Names(1, ["other.example", host]).check([(b"host", host.encode())])
+        Names(1, ["other.example", host]).check({b"host": host.encode()})
     else:
         with pytest.raises(UsageError, match="is no host name") as refused:
             Names(1, ["other.example", host])
@@ -257,16 +257,16 @@ def test_which_pages_may_call(server: Running, host: str, origin: str, allowed: 
 def test_the_port_of_the_scheme_need_not_be_said(port: int, host: bytes, served: bool) -> None:
     names = Names(port)
     if served:
-        names.check([(b"host", host)])
+        names.check({b"host": host})
     else:
         with pytest.raises(RefusedRequestError):
-            names.check([(b"host", host)])
+            names.check({b"host": host})
 
 
 def test_two_origins_are_none_that_is_allowed() -> None:
     origins = [(b"origin", b"http://localhost:80")] * 2
     with pytest.raises(RefusedRequestError) as refused:
-        Names(80).check([(b"host", b"localhost:80"), *origins])
+        Names(80).check(once([(b"host", b"localhost:80"), *origins]))
     assert refused.value.status == 403
 
 
@@ -334,7 +334,7 @@ def test_headers_that_come_in_one_piece_are_measured_too() -> None:
         async def reached(*_: Any) -> None:
             sent.append({"status": 200})
 
-        guard = Guard(reached, Names(80), Limits(), lambda refusal: refusal.response())
+        guard = Guard(reached, reached, Names(80), Limits(), lambda refusal: refusal.response())
         headers = [(b"host", b"localhost"), (b"x-a", b"a" * size)]
         await guard(
             {"type": "http", "path": "/mcp", "raw_path": b"/mcp", "query_string": b"", "headers": headers},

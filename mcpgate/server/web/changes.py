@@ -22,8 +22,7 @@ from mcpgate.errors import MCPGateError
 
 if TYPE_CHECKING:
     from mcpgate.server.messages import Listing
-    from mcpgate.server.web.door import Gate
-    from mcpgate.server.web.guard import Admitted
+    from mcpgate.server.web.door import Admitted, Gate
 
 LOOKED_AFTER: float = 0.5
 

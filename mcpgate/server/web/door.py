@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from mcpgate.server.messages import Listing
     from mcpgate.values import Outcome
+
+
+ADMITTED: Final = "mcpgate.admitted"
 
 
 class Gate(Protocol):
@@ -47,12 +50,27 @@ class Door(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who a request was let in for."""
+
+    gate: Gate
+    key: str = field(repr=False)
+
+
+def admitted(request: Any) -> Admitted:
+    """Who this request, which has come in, was let in for."""
+    found = request.scope[ADMITTED]
+    assert isinstance(found, Admitted)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What a client may take: bytes, seconds, and requests of one app at once.
 
     `arrival` is for one whole request, `idle` for an open connection without one, `stalled` for a client that
     does not read its answer. `listening` counts the streams that wait for news, `stopping` is what is left to
-    the requests under way when the server stops.
+    the requests under way when the server stops. After `silent` a client that waits gets a sign of life.
     """
 
     body: int = 1024 * 1024
@@ -64,3 +82,4 @@ class Limits:
     listening: int = 100
     connections: int = 1000
     stopping: int = 120
+    silent: float = 15.0

@@ -1,4 +1,4 @@
-"""The socket, and uvicorn on it: connections that do not dawdle, and an end in which started calls finish."""
+"""The socket, and uvicorn on it, with an end in which started calls finish."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mcpgate.errors import UsageError
+from mcpgate.server.web.connection import Connection
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -52,13 +52,14 @@ class Service(uvicorn.Server):
     """uvicorn on one application; `stopping` is called when the first signal comes."""
 
     def __init__(self, app: ASGIApp, limits: Limits, stopping: Callable[[], None]) -> None:
-        class Connection(_Connection):
-            arrival, stalled = limits.arrival, limits.stalled
+        class Limited(Connection):
+            pass
 
+        Limited.limits = limits
         super().__init__(
             uvicorn.Config(
                 app,
-                http=Connection,
+                http=Limited,
                 ws="none",
                 loop="asyncio",
                 lifespan="on",
@@ -66,7 +67,6 @@ class Service(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                h11_max_incomplete_event_size=limits.headers,
                 limit_concurrency=limits.connections,
                 timeout_keep_alive=limits.idle,
                 timeout_graceful_shutdown=limits.stopping,
@@ -108,47 +108,3 @@ class Service(uvicorn.Server):
         if self.should_exit:
             os._exit(128 + number)
         self.should_exit = True
-
-
-class _Connection(H11Protocol):
-    """A connection that is closed when a request is slow to arrive, or nobody reads the answer."""
-
-    arrival = 10.0
-    stalled = 30.0
-
-    _arriving: asyncio.TimerHandle | None = None
-    _unread: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        for timer in (self._arriving, self._unread, self.timeout_keep_alive_task):
-            if timer is not None:
-                timer.cancel()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._unread = self._unread or self.loop.call_later(self.stalled, self.transport.abort)
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
-    def _watch(self) -> None:
-        """Runs the clock from the first byte of a request to its last."""
-        first = self.cycle is None
-        whole = not first and not self.cycle.more_body and not self.cycle.response_complete
-        if whole and self._arriving is not None:
-            self._arriving.cancel()
-            self._arriving = None
-        elif not whole and self._arriving is None and not self.transport.is_closing():
-            self._arriving = self.loop.call_later(self.arrival, self.transport.abort)

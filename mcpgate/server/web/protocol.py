@@ -20,19 +20,19 @@ from mcp_types import (
 )
 
 from mcpgate.errors import MCPGateError, UnknownToolError
-from mcpgate.server.lines import encode
-from mcpgate.server.web.guard import admitted
+from mcpgate.server.messages import content
+from mcpgate.server.web.door import admitted
 
 if TYPE_CHECKING:
     from mcpgate.server.messages import Listing
     from mcpgate.server.web.changes import Changes
-    from mcpgate.server.web.door import Limits
-    from mcpgate.values import Outcome
+    from mcpgate.server.web.door import Gate, Limits
 
 BROKEN: Final = "Something broke inside mcpgate: whether the call took effect is not known."
 UNLISTED: Final = "Something broke inside mcpgate: the tools cannot be listed."
 
 _COMPLETE: Final[dict[str, Any]] = {"resultType": "complete"}  # left out again for the era without it
+_NO_ERROR: Final = ',"isError":false'  # the SDK always says it
 _FRESHNESS: Final = CacheHint(ttl_ms=0, scope="private")
 
 _logger = logging.getLogger("mcpgate.server")
@@ -57,36 +57,26 @@ def session_manager(version: str, changes: Changes, limits: Limits) -> Streamabl
     return StreamableHTTPSessionManager(server, stateless=True, max_request_body_size=limits.body)
 
 
-async def _list_tools(ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams) -> HandlerResult:
-    if params.cursor:
-        raise MCPError(INVALID_PARAMS, "There is no such cursor: all tools stand on the first page")
-    return {**_COMPLETE, "tools": _listing(ctx)["tools"]}
-
-
-async def _call_tool(ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> HandlerResult:
+async def carry_out(gate: Gate, name: str, arguments: dict[str, Any]) -> str:
+    """One call, and its result as members in JSON. Raises `MCPError` for a tool that does not exist."""
     try:
-        return _result(await admitted(ctx.request).gate.call(params.name, params.arguments or {}))
+        outcome = await gate.call(name, arguments)
+        texts = (outcome.text, outcome.note) if outcome.note else (outcome.text,)
+        found = content(*texts, structured=outcome.structured, is_error=outcome.is_error)
+        return found if outcome.is_error else found + _NO_ERROR
     except UnknownToolError as problem:
         raise MCPError(INVALID_PARAMS, problem.message) from None
     except MCPGateError as problem:
-        return _failed(f"{problem.message}\n{problem.hint}".strip())
+        return content(f"{problem.message}\n{problem.hint}".strip(), is_error=True)
     except Exception as problem:  # noqa: BLE001  whatever it says may hold a secret
         _logger.error("a call broke: %s", type(problem).__name__)
-        return _failed(BROKEN)
+        return content(BROKEN, is_error=True)
 
 
-async def _instruct(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Adds the instructions of the app: the SDK knows only those of a whole server."""
-    result = await call_next(ctx)
-    if ctx.method in ("initialize", "server/discover") and isinstance(result, dict):
-        instructions = _listing(ctx)["instructions"]
-        return {**result, "instructions": instructions} if instructions else result
-    return result
-
-
-def _listing(ctx: ServerRequestContext[Any, Any]) -> Listing:
+def listed(gate: Gate) -> Listing:
+    """What an app is offered. Raises `MCPError`."""
     try:
-        return admitted(ctx.request).gate.listing()
+        return gate.listing()
     except MCPGateError as problem:
         raise MCPError(INTERNAL_ERROR, f"{problem.message}\n{problem.hint}".strip()) from None
     except Exception as problem:  # noqa: BLE001  whatever it says may hold a secret
@@ -94,19 +84,22 @@ def _listing(ctx: ServerRequestContext[Any, Any]) -> Listing:
         raise MCPError(INTERNAL_ERROR, UNLISTED) from None
 
 
-def _result(outcome: Outcome) -> dict[str, Any]:
-    texts = (outcome.text, outcome.note) if outcome.note else (outcome.text,)
-    content = [{"type": "text", "text": _whole(text)} for text in texts]
-    result = {**_COMPLETE, "content": content, "isError": outcome.is_error}
-    if outcome.structured is not None:
-        result["structuredContent"] = json.loads(_whole(encode(outcome.structured)))
+async def _list_tools(ctx: ServerRequestContext[Any, Any], params: PaginatedRequestParams) -> HandlerResult:
+    if params.cursor:
+        raise MCPError(INVALID_PARAMS, "There is no such cursor: all tools stand on the first page")
+    return {**_COMPLETE, "tools": listed(admitted(ctx.request).gate)["tools"]}
+
+
+async def _call_tool(ctx: ServerRequestContext[Any, Any], params: CallToolRequestParams) -> HandlerResult:
+    members = await carry_out(admitted(ctx.request).gate, params.name, params.arguments or {})
+    # half of a surrogate pair cannot be written, and becomes a question mark
+    return {**_COMPLETE, **json.loads(f"{{{members}}}".encode("utf-8", "replace"))}
+
+
+async def _instruct(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Adds the instructions of the app: the SDK knows only those of a whole server."""
+    result = await call_next(ctx)
+    if ctx.method in ("initialize", "server/discover") and isinstance(result, dict):
+        instructions = listed(admitted(ctx.request).gate)["instructions"]
+        return {**result, "instructions": instructions} if instructions else result
     return result
-
-
-def _failed(text: str) -> dict[str, Any]:
-    return {**_COMPLETE, "content": [{"type": "text", "text": _whole(text)}], "isError": True}
-
-
-def _whole(text: str) -> str:
-    """A text that can be written as UTF-8: half of a surrogate pair becomes a question mark."""
-    return text.encode("utf-8", "replace").decode()
