@@ -24,14 +24,15 @@ from mcpgate.toolset import LiveToolset
 
 
 class _Seen(list[Path]):
-    """Files, each with what it was like when it was noted, which is before it is read."""
+    """Files, each with what it was like when it was first noted, which is before it is read."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._stamps: list[object] = []
+        self._stamps: dict[str, object] = {}
 
     def append(self, path: Path) -> None:
-        self._stamps.append(_stamp(path))
+        name = os.fspath(path)
+        self._stamps.setdefault(name, _stamp(name))
         super().append(path)
 
     def forget(self) -> None:
@@ -39,7 +40,7 @@ class _Seen(list[Path]):
         self._stamps.clear()
 
     def unchanged(self) -> bool:
-        return all(_stamp(path) == stamp for path, stamp in zip(self, self._stamps, strict=True))
+        return {name: _stamp(name) for name in self._stamps} == self._stamps
 
 
 def _never() -> bool:
@@ -124,9 +125,9 @@ def usable(stored: StoredApp) -> StoredApp:
     return stored
 
 
-def _stamp(path: Path) -> object:
+def _stamp(name: str) -> object:
     try:
-        found = os.stat(path)  # noqa: PTH116  asked before every call
+        found = os.stat(name)  # noqa: PTH116  asked before every call
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

@@ -58,7 +58,7 @@ class Served:
         self.store = sql_store(sealed)
         self._scrubber = Scrubber()
         vault = open_vault(self._scrubber, sealed)
-        self._client = Client(vault.open, waits=vault.waits)
+        self._client = Client(vault.open, at_once=vault.open_at_once)
         # a person may have to type a passphrase: now, and not while calls wait
         self.store.recorder()
 

@@ -15,6 +15,7 @@ Opened: TypeAlias = Literal["none", "whole", "erased", "locked"]
 Path: TypeAlias = list[Any]
 OPEN: Final = "open"
 PRIVATE: Final = "private"
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 def seal(
@@ -88,4 +89,4 @@ def _parent(arguments: Any, place: Path) -> Any:
 
 
 def _text(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _COMPACT.encode(value).encode()

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from hashlib import sha256
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from sqlalchemy import Dialect, bindparam, insert, select
@@ -18,7 +19,7 @@ from mcpgate.activity import Row
 from mcpgate.store import arguments
 from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.arguments import Opened
-from mcpgate.store.line import Statement
+from mcpgate.store.statement import Statement
 from mcpgate.store.tables import ACTIVITY
 
 _OF_HEAD: Final = (
@@ -34,6 +35,9 @@ _IN_FACTS: Final = tuple(
     for field in fields(Row)
     if field.name not in (*_COLUMNS, "grant", "args_hash", "arguments", "private")
 )
+_columns_of: Final = attrgetter(*_COLUMNS)
+_facts_of: Final = attrgetter(*_IN_FACTS)
+_covered_of: Final = itemgetter(*_COVERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class Chain:
 
 def mac(key: ActivityKey | None, before: str, columns: Mapping[str, Any]) -> str:
     """The mac of a row, given the one before it."""
-    text = json.dumps([before, *(columns[name] for name in _COVERED)]).encode()
+    text = json.dumps([before, *_covered_of(columns)]).encode()
     return sha256(text).hexdigest() if key is None else key.mac(text)
 
 
@@ -87,6 +91,8 @@ def stored(columns: Mapping[str, Any], key: ActivityKey | None) -> Stored:
     """A row as it was written."""
     facts = json.loads(columns["facts"])
     opened, given, names = arguments.unseal(key, columns["call"], columns["sealed"], columns["private"])
+    if columns["sealed"] is None and facts.get("empty"):
+        opened, given = "whole", {}
     row = Row(
         **{name: columns[name] for name in _COLUMNS},
         grant=columns["grant_name"],
@@ -100,17 +106,19 @@ def stored(columns: Mapping[str, Any], key: ActivityKey | None) -> Stored:
 
 def _columns(key: ActivityKey | None, row: Row, vouched: Mapping[str, Any]) -> dict[str, Any]:
     sealed, private = None, None
-    if key is not None and row.arguments is not None:
+    if key is not None and row.arguments:
         sealed, private = arguments.seal(key, row.call, row.arguments, row.private)
     facts = {
         "args_hash": hidden(key, row.args_hash),
-        **{name: getattr(row, name) for name in _IN_FACTS},
+        **dict(zip(_IN_FACTS, _facts_of(row), strict=True)),
         "sealed": digest(sealed),
         "private": digest(private),
+        # there is nothing to seal: a sealed one shows by its length that it is none
+        "empty": (key is not None and row.arguments == {}) or None,
         **vouched,
     }
     return {
-        **{name: getattr(row, name) for name in _COLUMNS},
+        **dict(zip(_COLUMNS, _columns_of(row), strict=True)),
         "grant_name": row.grant,
         "facts": json.dumps({name: fact for name, fact in facts.items() if fact not in ("", None)}),
         "sealed": sealed,

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from mcpgate.ledger import SPENT, Earlier, Entry, State
 from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.chain import hidden
-from mcpgate.store.line import Statement
+from mcpgate.store.statement import Statement
 from mcpgate.store.tables import LEDGER
 from mcpgate.values import CATEGORIES, Selector, Tally
 

@@ -1,77 +1,78 @@
-"""What a call waits for: a connection that is kept, and statements that are compiled once."""
+"""What a call waits for: a connection that is kept, in a `with` for one at a time."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final
-
-from sqlalchemy import ClauseElement, Dialect
-from sqlalchemy.sql.compiler import SQLCompiler
+from typing import Any, Final, NoReturn, Protocol
 
 from mcpgate.errors import StoreError
-from mcpgate.store.database import Database
 
 _SECONDS: Final = 5.0
 
 
-class Statement:
-    """A statement of Core, compiled for one dialect: the driver takes it as it is."""
+class Opening(Protocol):
+    """What makes a connection, and says whether it is still one to the same files."""
 
-    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        assert isinstance(compiled, SQLCompiler)
-        if compiled.post_compile_params:
-            # lists of values; such a statement has all of its own
-            compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-            assert isinstance(compiled, SQLCompiler)
-        self.text = str(compiled)
-        self._names = compiled.positiontup
-        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+    def connection(self) -> Any:
+        """A connection of the driver's own."""
+        ...
 
-    def rows(self, connection: Any, **values: Any) -> list[Any]:
-        """What it finds, all of it: a cursor that is left half-way would hold the database up."""
-        found: list[Any] = self._run(connection, values).fetchall()
-        return found
+    def files(self) -> tuple[Any, ...]:
+        """What it is a connection to."""
+        ...
 
-    def change(self, connection: Any, **values: Any) -> int:
-        """How many rows it has changed."""
-        count: int = self._run(connection, values).rowcount
-        return count
+    def check_files(self, known: tuple[Any, ...]) -> None:
+        """Raises `StoreError` where that is something else by now."""
+        ...
 
-    def _run(self, connection: Any, values: dict[str, Any]) -> Any:
-        given = {**self._fixed, **values}
-        return connection.execute(
-            self.text, given if self._names is None else [given[name] for name in self._names]
-        )
+    def fault(self, error: BaseException) -> str:
+        """What went wrong, where an error is a library's own."""
+        ...
+
+    def fail(self, fault: str) -> NoReturn:
+        """Raises `StoreError` in its place."""
+        ...
 
 
 class Line:
-    """A connection that is kept, for one at a time; an exception undoes what was begun on it."""
+    """A connection that is kept; an exception undoes what was begun on it.
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        database.keep(self)
+    `with` gives the driver's own, with nothing begun on it, and raises `StoreError`.
+    """
+
+    def __init__(self, opening: Opening) -> None:
+        self._opening = opening
         self._lock = threading.Lock()
         self._connection: Any = None
-        self._beside: tuple[object, ...] = ()
+        self._files: tuple[Any, ...] = ()
 
-    @contextmanager
-    def held(self) -> Iterator[Any]:
-        """The driver's connection, with nothing begun on it. Raises `StoreError`."""
+    # a class of its own, and no generator: every call comes by here several times
+    def __enter__(self) -> Any:
         if not self._lock.acquire(timeout=_SECONDS):
             raise StoreError("The database is held by another call of this process.", "Try again.")
+        fault = ""
         try:
-            with self._database.told():
-                self._connect()
-                try:
-                    yield self._connection
-                except BaseException:
-                    self._undo()
-                    raise
+            self._connect()
+        except BaseException as error:
+            self._lock.release()
+            fault = self._opening.fault(error)
+            if not fault:
+                raise
+        if fault:
+            self._opening.fail(fault)
+        return self._connection
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is not None:
+                self._undo()
         finally:
             self._lock.release()
+        if error is not None:
+            fault = self._opening.fault(error)
+            del error
+            if fault:
+                self._opening.fail(fault)
 
     def close(self) -> None:
         """Let go of the connection; the next use makes another."""
@@ -79,13 +80,11 @@ class Line:
             self._drop()
 
     def _connect(self) -> None:
-        self._database.check()
-        if self._connection is None:
-            self._connection = self._database.connection()
-            self._beside = self._database.beside()
-        elif self._beside != self._database.beside():
-            # whoever comes now writes to new ones, and nothing of that is seen here
-            self._database.refuse()
+        if self._connection is not None:
+            self._opening.check_files(self._files)
+        else:
+            connection, self._files = self._opening.connection(), self._opening.files()
+            self._connection = connection
 
     def _undo(self) -> None:
         try:

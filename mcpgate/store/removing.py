@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Dialect, and_, case, delete, func, null, or_, select, update
 
 from mcpgate.ledger import State
-from mcpgate.store.line import Statement
+from mcpgate.store.statement import Statement
 from mcpgate.store.tables import ACTIVITY, LEDGER
 from mcpgate.store.verifying import Head
 

@@ -19,9 +19,9 @@ from mcpgate.store import reading, removing
 from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.chain import Stored
 from mcpgate.store.counting import entry_of
-from mcpgate.store.database import Database, begin
-from mcpgate.store.line import Line
+from mcpgate.store.database import Database
 from mcpgate.store.reading import Asked
+from mcpgate.store.sqlite_file import begin
 from mcpgate.store.tables import ACTIVITY, LEDGER
 from mcpgate.store.transaction import SQLTransaction, Statements
 from mcpgate.store.verifying import Head, Verdict, verify
@@ -59,21 +59,20 @@ class SQLStore:
         self._clock = clock
         self._key: ActivityKey | None = None
         self._ask_after = 0.0
-        self._reads = Line(database)
-        self._writes = Line(database)
+        self._line = database.line
 
     # --- what a call asks --------------------------------------------------------------------------------
 
     def version(self) -> int:
         """The version of the configuration, asked outside of a transaction. Raises `StoreError`."""
-        with self._reads.held() as connection:
+        with self._line as connection:
             return self._statements.version(connection)
 
     @contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[SQLTransaction]:
         """Everything done inside happens together; an exception undoes it. Raises `StoreError`."""
         key = self._activity_key()
-        with self._writes.held() as connection:
+        with self._line as connection:
             if self._database.is_file:
                 connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 begin(connection)
@@ -96,9 +95,8 @@ class SQLStore:
         return write
 
     def close(self) -> None:
-        """Close the connections that are kept."""
-        self._reads.close()
-        self._writes.close()
+        """Let go of the connection that is kept; the next use makes another."""
+        self._line.close()
 
     # --- what people ask ---------------------------------------------------------------------------------
 
@@ -218,5 +216,5 @@ class SQLStore:
     def _flush(self) -> None:
         """What was taken out lies in SQLite's own log too, until that is written back."""
         if self._database.is_file:
-            with self._writes.held() as connection:
+            with self._line as connection:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -13,7 +13,7 @@ from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.chain import Chain
 from mcpgate.store.config_version import VERSION
 from mcpgate.store.counting import Counting
-from mcpgate.store.line import Statement
+from mcpgate.store.statement import Statement
 from mcpgate.values import Tally
 
 

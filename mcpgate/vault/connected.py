@@ -15,6 +15,8 @@ from mcpgate.vault.sealed_vault import Kept, SealedVault
 
 # the one secret of a credential that is a single text
 SECRET: Final = "secret"  # noqa: S105  a name
+# credentials and accounts that were found to fit
+_MOST: Final = 256
 
 
 class ConnectedVault:
@@ -24,16 +26,23 @@ class ConnectedVault:
         self._sealed = sealed
         self._known = known
         self._scrubber = scrubber
-        self._fits: set[tuple[str, str, str]] = set()
+        self._fits: dict[tuple[str, int], Account] = {}
 
-    def open(self, account: Account, request: Request) -> Secret | None:
+    def open(
+        self, account: Account, request: Request, *, at_once: bool = False, if_kept: bool = False
+    ) -> Secret | None:
         """The secret of an account that is still what was connected, for a request within its ceiling.
 
-        Raises `CredentialError`, and then nothing was opened that could be used.
+        Raises `CredentialError`, and then nothing was opened that could be used. *At once* raises
+        `BlockingIOError` where a keyring or a person would have to be asked; *if kept* is None where there is
+        no such account.
         """
         if account.connector.auth is None:
             return None
-        kept = self._fitting(account, self._unsealed(account))
+        kept = self._unsealed(account, at_once=at_once, if_kept=if_kept)
+        if kept is None and if_kept:
+            return None
+        kept = self._fitting(account, kept)
         why = beyond(kept.binding.ceiling, request, account)
         if why:
             what = f"{_what(account)} was connected for less"
@@ -45,10 +54,11 @@ class ConnectedVault:
         if account.connector.auth is not None:
             self._fitting(account, self._sealed.open(account.connector.name, account.name))
 
-    def _unsealed(self, account: Account) -> Kept | None:
+    def _unsealed(self, account: Account, *, at_once: bool, if_kept: bool) -> Kept | None:
         """What the vault has for an account; why it stays closed is told to an agent, who cannot mend it."""
+        name = account.connector.name
         try:
-            return self._sealed.open(account.connector.name, account.name)
+            return self._sealed.open(name, account.name, at_once=at_once, if_kept=if_kept)
         except CredentialError as error:
             fault = error
         what = f"{_what(account)} cannot be opened, and a person has to mend that."
@@ -56,10 +66,20 @@ class ConnectedVault:
 
     def _fitting(self, account: Account, kept: Kept | None) -> Kept:
         """What is kept, where the account is still what was connected; raises `CredentialError`."""
-        connector, again = account.connector, f"A person has to run `{_command(account)}`."
-        what = _what(account)
         if kept is None:
-            raise CredentialError(f"{connector.title} has no account '{account.name}'.", again)
+            what = f"{account.connector.title} has no account '{account.name}'."
+            raise CredentialError(what, _again(account))
+        # a version never changes, nor does an account: what was judged of the two stays true
+        which = (kept.version, id(account.connector))
+        if self._fits.get(which) != account:
+            self._judge(account, kept)
+            if len(self._fits) >= _MOST:
+                self._fits.clear()
+            self._fits[which] = account
+        return kept
+
+    def _judge(self, account: Account, kept: Kept) -> None:
+        connector, what, again = account.connector, _what(account), _again(account)
         text = kept.secrets[SECRET].reveal()
         self._scrubber.learn(text)
         fault = kept.binding.fault(account)
@@ -68,20 +88,11 @@ class ConnectedVault:
             raise CredentialError(f"{what} {fault}.", hint)
         kind = judge(text, account, self._known, what=what, another=again)
         check_mode(account, what, kind.mode, kept.binding.mode)
-        self._check_fit(kept.binding.ceiling, account)
-        return kept
-
-    def _check_fit(self, ceiling: str, account: Account) -> None:
-        """A ceiling guards by names: where the connector has others by now, nothing is opened."""
-        connector = account.connector
-        key = (ceiling, connector.name, connector.source.digest)
-        if not ceiling or key in self._fits:
-            return
-        fault = unfit(ceiling, connector)
+        # a ceiling guards by names: where the connector has others by now, nothing is opened
+        fault = unfit(kept.binding.ceiling, connector) if kept.binding.ceiling else ""
         if fault:
-            what = f"{_what(account)} has a ceiling that does not fit {connector.title} any more"
+            what = f"{what} has a ceiling that does not fit {connector.title} any more"
             raise CredentialError(f"{what}: {fault}.", f"For that, {_raising(account)}")
-        self._fits.add(key)
 
     def keep(self, account: Account, secret: Secret, mode: str, ceiling: Policy | None) -> Binding:
         """Seal the secret of an account, bound to all that it is for, in place of the one before.
@@ -108,6 +119,10 @@ def _what(account: Account) -> str:
 
 def _command(account: Account) -> str:
     return connect_command(account.connector, account.name)
+
+
+def _again(account: Account) -> str:
+    return f"A person has to run `{_command(account)}`."
 
 
 def _raising(account: Account) -> str:

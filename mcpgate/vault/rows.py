@@ -14,6 +14,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from hmac import compare_digest
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from sqlalchemy import Connection, Dialect, Table, delete, insert, select
 from mcpgate.errors import CredentialError
 from mcpgate.secrets import Secret
 from mcpgate.store.config_version import bump
-from mcpgate.store.line import Statement
+from mcpgate.store.statement import Statement
 from mcpgate.store.tables import CREDENTIAL, MASTER_KEY
 from mcpgate.vault.binding import Binding
 from mcpgate.vault.providers import PLACES, Place
@@ -66,9 +67,9 @@ class Record:
         return compare_digest(check_value(master), self.check)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Row:
-    """A credential as it lies in the database, text for text."""
+    """A credential as it lies in the database, text for text; what follows from it is made once."""
 
     id: str
     connector: str
@@ -87,6 +88,7 @@ class Row:
         """Whether it is the row of an account."""
         return (self.connector, self.account) == (connector, account)
 
+    @cached_property
     def binding(self) -> Binding:
         """What the credential is bound to; raises `CredentialError`."""
         texts = {name: getattr(self, name) for name in _FACTS}
@@ -96,7 +98,7 @@ class Row:
     def secrets(self, master: MasterKey) -> Mapping[str, Secret]:
         """The secrets of the credential; raises `CredentialError`."""
         try:
-            return _read(unseal(master, self._facts(), self._box(master)))
+            return _read(unseal(master, self._facts, self._box(master)))
         except BrokenSealError:
             pass
         raise self._broken()
@@ -104,12 +106,13 @@ class Row:
     def rewrapped(self, old: MasterKey, new: MasterKey) -> Row:
         """The same credential under another master key; raises `CredentialError`."""
         try:
-            box = rewrap(old, new, self._facts(), self._box(old))
+            box = rewrap(old, new, self._facts, self._box(old))
             return dataclasses.replace(self, key_id=new.id, wrapped=box.wrapped)
         except BrokenSealError:
             pass
         raise self._broken()
 
+    @cached_property
     def _facts(self) -> bytes:
         """What both layers of the seal are bound to."""
         return json.dumps([getattr(self, name) for name in ("id", *_FACTS)]).encode()
@@ -126,6 +129,11 @@ class Row:
         return CredentialError(f"The credential {name} is not as it was sealed: its row was changed.", hint)
 
 
+def find(rows: Iterable[Row], connector: str, account: str) -> Row | None:
+    """The row of an account, None where there is none."""
+    return next((row for row in rows if row.is_of(connector, account)), None)
+
+
 def seal_row(master: MasterKey, binding: Binding, secrets: Mapping[str, Secret]) -> Row:
     """A row of its own for a credential; its id is never used again."""
     facts = binding.facts()
@@ -134,7 +142,7 @@ def seal_row(master: MasterKey, binding: Binding, secrets: Mapping[str, Secret])
         for name in _FACTS
     }
     row = Row(id=str(uuid.uuid4()), **texts, key_id=master.id, wrapped=b"", sealed=b"")
-    box = seal(master, row._facts(), _document(secrets))
+    box = seal(master, row._facts, _document(secrets))
     return dataclasses.replace(row, wrapped=box.wrapped, sealed=box.sealed)
 
 
@@ -150,18 +158,26 @@ def read(connection: Connection) -> tuple[Record | None, tuple[Row, ...]]:
 
 
 class Reading:
-    """The same on a connection of the driver's own: what every call waits for."""
+    """The same on a connection of the driver's own: what every call waits for.
+
+    All of it is read each time; it is made sense of where it is not what it was the last time.
+    """
 
     def __init__(self, dialect: Dialect) -> None:
         self._record = Statement(_RECORD, dialect)
         self._rows = Statement(_ROWS, dialect)
+        self._lines: tuple[list[Any], list[Any]] = ([], [])
+        self._found: tuple[Record | None, tuple[Row, ...]] = (None, ())
 
     def read(self, connection: Any) -> tuple[Record | None, tuple[Row, ...]]:
         """The record and every credential of one moment; raises `CredentialError`."""
         connection.execute("BEGIN")
-        found = _read_rows(self._record.rows(connection), self._rows.rows(connection))
+        lines = (self._record.rows(connection), self._rows.rows(connection))
         connection.execute("COMMIT")
-        return found
+        if lines != self._lines:
+            self._found = _read_rows(*lines)
+            self._lines = lines
+        return self._found
 
 
 def _read_rows(records: Sequence[Any], rows: Sequence[Any]) -> tuple[Record | None, tuple[Row, ...]]:

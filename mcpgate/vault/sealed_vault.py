@@ -11,28 +11,20 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, NamedTuple
-
-from sqlalchemy import Connection
+from typing import Final
 
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.secrets import Secret
 from mcpgate.store.database import Database
-from mcpgate.store.line import Line
 from mcpgate.vault.binding import Binding
 from mcpgate.vault.providers import Place, Provider
-from mcpgate.vault.rows import RESTORE, Reading, Record, Row, check, new_record, read, seal_row, write
+from mcpgate.vault.rows import RESTORE, Record, Row, find, new_record, read, seal_row, write
 from mcpgate.vault.sealing import KEY_BYTES, MasterKey
+from mcpgate.vault.unlocking import State, Unlocking, recorded
 
 # no connector's name begins so: what is kept there is mcpgate's own, and no credential of anyone
 _OWN: Final = "-"
 _KEY: Final = "key"
-_NOT_THE_VAULTS: Final = {
-    "passphrase": "The passphrase is not the vault's.",
-    "file": "The key in the key file is not the vault's.",
-    "environment": "The key in the environment is not the vault's.",
-    "keyring": "The key in the keyring is not the vault's.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,39 +36,29 @@ class Kept:
     secrets: Mapping[str, Secret]
 
 
-class _State(NamedTuple):
-    """A vault as it was left, and the key to it."""
-
-    record: Record
-    rows: tuple[Row, ...]
-    master: MasterKey
-
-
 class SealedVault:
     """Credentials in a database; `providers` are the ways to keep a master key, by name."""
 
     def __init__(self, database: Database, providers: Mapping[str, Provider]) -> None:
-        self._database = database
-        self._line = Line(database)
-        self._reading: Reading | None = None
+        self.database = database
         self._providers = providers
-        self._master: MasterKey | None = None
+        self._unlocking = Unlocking(database, providers)
 
     # --- the master key ----------------------------------------------------------------------------------
 
     def record(self) -> Record | None:
         """What is recorded of the master key, None while no vault was set up."""
-        return self._read()[0]
+        return self._unlocking.read()[0]
 
     def set_up(self, provider: str, place: Place) -> Record:
         """Make or take a master key and record it; raises `UsageError` where there is one already."""
-        _check_none(*self._read())
+        _check_none(*self._unlocking.read())
         # outside of the transaction: a keyring or a person may take their time
         master, place = self._providers[provider].make(str(uuid.uuid4()), place)
-        with self._withdrawing(provider, master.id, place), self._database.write() as connection:
+        with self._withdrawing(provider, master.id, place), self.database.write() as connection:
             _check_none(*read(connection))
             record = write(connection, master, new_record(master, provider, place), ())
-        self._master = master
+        self._unlocking.master = master
         return record
 
     def unlock(self) -> MasterKey:
@@ -95,13 +77,13 @@ class SealedVault:
         with self._withdrawing(provider, new.id, place):
             if new.same_key(old):
                 raise UsageError("That is the key that the vault has already.", "Name another one.")
-            with self._database.write() as connection:
-                before, rows, old = self._checked(connection)
+            with self.database.write() as connection:
+                before, rows, old = self._unlocking.within(connection)
                 if before.id != record.id:
                     raise CredentialError("The vault was rotated meanwhile by another process.", "Try again.")
                 changed = [row.rewrapped(old, new) for row in rows]
                 write(connection, new, new_record(new, provider, place), changed)
-        self._master = new
+        self._unlocking.master = new
         self._forget(record)
         return len(_credentials(rows))
 
@@ -109,23 +91,30 @@ class SealedVault:
 
     def all(self) -> tuple[Binding, ...]:
         """Every credential by what it is bound to, without opening any and unchecked."""
-        bindings = (row.binding() for row in _credentials(self._read()[1]))
+        bindings = (row.binding for row in _credentials(self._unlocking.read()[1]))
         return tuple(sorted(bindings, key=lambda each: (each.connector, each.account)))
 
     def find(self, connector: str, account: str) -> Binding | None:
         """What one credential is bound to, unchecked, None where there is none."""
-        row = _find(_credentials(self._read()[1]), connector, account)
-        return None if row is None else row.binding()
+        row = find(_credentials(self._unlocking.read()[1]), connector, account)
+        return None if row is None else row.binding
 
-    def open(self, connector: str, account: str) -> Kept | None:
-        """One credential with its secrets, None where there is none; raises `CredentialError`."""
-        state = self._state()
-        row = None if state is None else _find(_credentials(state.rows), connector, account)
+    def open(
+        self, connector: str, account: str, *, at_once: bool = False, if_kept: bool = False
+    ) -> Kept | None:
+        """One credential with its secrets, None where there is none; raises `CredentialError`.
+
+        *At once* raises `BlockingIOError` where a keyring or a person would have to be asked for the key; *if
+        kept* asks for none, and checks nothing, where there is no such credential.
+        """
+        of = (connector, account) if if_kept else None
+        state = self._unlocking.state(of, at_once=at_once)
+        row = None if state is None else find(_credentials(state.rows), connector, account)
         return None if state is None or row is None else _kept(row, state.master)
 
     def opened(self) -> Iterator[Kept]:
         """Every credential of one moment with its secrets, for an export; raises `CredentialError`."""
-        state = self._state()
+        state = self._unlocking.state()
         if state is not None:
             for row in sorted(_credentials(state.rows), key=lambda each: (each.connector, each.account)):
                 yield _kept(row, state.master)
@@ -136,7 +125,7 @@ class SealedVault:
         Raises `CredentialError` where another process has changed it in between; a rotation does not.
         """
         with self._changing() as (master, rows):
-            before = _find(rows, binding.connector, binding.account)
+            before = find(rows, binding.connector, binding.account)
             if version is not None and (before is None or before.id != version):
                 what = f"The credential of {binding.connector}/{binding.account} was changed meanwhile."
                 raise CredentialError(what, "Try again.")
@@ -153,7 +142,7 @@ class SealedVault:
         if self.find(connector, account) is None:
             return False
         with self._changing() as (_, rows):
-            row = _find(rows, connector, account)
+            row = find(rows, connector, account)
             if row is not None:
                 rows.remove(row)
         return row is not None
@@ -166,10 +155,10 @@ class SealedVault:
         Raises `CredentialError` while the vault does not open. Where it is made, this is a transaction.
         """
         _, there, master = self._there()
-        row = _find(there, _OWN + name, "")
+        row = find(there, _OWN + name, "")
         if row is None:
             with self._changing() as (master, rows):
-                row = _find(rows, _OWN + name, "")
+                row = find(rows, _OWN + name, "")
                 if row is None:
                     binding = Binding(_OWN + name, "", (), "own", {}, "", "")
                     row = seal_row(master, binding, {_KEY: Secret(os.urandom(KEY_BYTES).hex())})
@@ -186,64 +175,19 @@ class SealedVault:
     def _changing(self) -> Iterator[tuple[MasterKey, list[Row]]]:
         """A transaction over rows that are as they were left, and are written down as they are left."""
         self.unlock()  # here a keyring or a person may take their time, and nobody waits for it
-        with self._database.write() as connection:
-            record, rows, master = self._checked(connection)
+        with self.database.write() as connection:
+            record, rows, master = self._unlocking.within(connection)
             left = list(rows)
             yield master, left
             write(connection, master, record, left)
 
     # --- what every step stands on -----------------------------------------------------------------------
 
-    def _read(self) -> tuple[Record | None, tuple[Row, ...]]:
-        if not self._database.exists():
-            return None, ()
-        if self._reading is None:
-            self._reading = Reading(self._database.dialect)
-        with self._line.held() as connection:
-            return self._reading.read(connection)
-
-    def _there(self) -> _State:
-        state = self._state()
+    def _there(self) -> State:
+        state = self._unlocking.state()
         if state is None:
             raise _no_vault()
         return state
-
-    def _state(self) -> _State | None:
-        """A vault as it was left, of one moment, and its key; None where none was set up."""
-        while True:
-            record, rows = self._read()
-            if record is None and not rows:
-                return None
-            record = _recorded(record)
-            try:
-                master = self._unlock(record)
-            except CredentialError:
-                # the old key may be gone because another process has just rotated
-                now = self.record()
-                if now is None or now.id == record.id:
-                    raise
-                continue
-            check(master, record, rows)
-            return _State(record, rows, master)
-
-    def _checked(self, connection: Connection) -> _State:
-        """The same inside of a transaction, in which nobody else rotates."""
-        found, rows = read(connection)
-        record = _recorded(found)
-        master = self._unlock(record)
-        check(master, record, rows)
-        return _State(record, rows, master)
-
-    def _unlock(self, record: Record) -> MasterKey:
-        """The recorded key, asked of its provider once; after a rotation elsewhere, once more."""
-        if self._master is None or self._master.id != record.id:
-            master = self._providers[record.provider].load(record.id, record.place)
-            if not record.is_of(master):
-                hint = "Nothing was opened, and nothing was changed. "
-                hint += "Give the one that was recorded, or bring back the database that it fits."
-                raise CredentialError(_NOT_THE_VAULTS[record.provider], hint)
-            self._master = master
-        return self._master
 
     @contextmanager
     def _withdrawing(self, provider: str, key_id: str, place: Place) -> Iterator[None]:
@@ -277,31 +221,21 @@ def _no_vault() -> CredentialError:
     return CredentialError("There is no vault yet.", "Set one up: mcpgate init")
 
 
-def _recorded(record: Record | None) -> Record:
-    if record is None:
-        raise CredentialError("The vault has lost the record of its master key.", RESTORE)
-    return record
-
-
 def _check_none(record: Record | None, rows: tuple[Row, ...]) -> None:
     """No vault is set up over another; raises `UsageError`, or `CredentialError` over what is left of one."""
     if record is not None:
         hint = "To change where it is kept: mcpgate vault rotate"
         raise UsageError(f"The vault was set up already, on {record.made[:10]}.", hint)
     if rows:
-        _recorded(record)
+        recorded(record)
 
 
 def _credentials(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if not row.connector.startswith(_OWN)]
 
 
-def _find(rows: Iterable[Row], connector: str, account: str) -> Row | None:
-    return next((row for row in rows if row.is_of(connector, account)), None)
-
-
 def _kept(row: Row, master: MasterKey) -> Kept:
-    return Kept(row.binding(), row.id, row.secrets(master))
+    return Kept(row.binding, row.id, row.secrets(master))
 
 
 def _replace(master: MasterKey, rows: list[Row], binding: Binding, secrets: Mapping[str, Secret]) -> None:

@@ -31,13 +31,21 @@ class BrokenSealError(Exception):
 class MasterKey:
     """The key that wraps data keys: it never shows itself, and each purpose has a key derived from it."""
 
-    __slots__ = ("__bytes", "id")
+    __slots__ = ("__bytes", "__wrapping", "id")
 
     def __init__(self, key_id: str, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError(f"a master key has {KEY_BYTES} bytes")
         self.id = key_id
         self.__bytes = key
+        self.__wrapping: AESGCM | None = None
+
+    @property
+    def wrapping(self) -> AESGCM:
+        """What wraps data keys: it is made once, for every call unwraps one."""
+        if self.__wrapping is None:
+            self.__wrapping = AESGCM(self.derive("wrap"))
+        return self.__wrapping
 
     def derive(self, purpose: str, key_id: str = "") -> bytes:
         """A key of 32 bytes for one purpose (HKDF, RFC 5869), under another id if one is said."""
@@ -75,7 +83,8 @@ class Sealed:
 def seal(master: MasterKey, facts: bytes, document: Secret) -> Sealed:
     """Seal a document under a data key of its own, bound to the facts of its row."""
     data_key = AESGCM.generate_key(KEY_BYTES * 8)
-    return Sealed(_wrap(master, facts, data_key), _encrypt(data_key, facts, document.reveal().encode()))
+    sealed = _encrypt(AESGCM(data_key), facts, document.reveal().encode())
+    return Sealed(_wrap(master, facts, data_key), sealed)
 
 
 def unseal(master: MasterKey, facts: bytes, box: Sealed) -> Secret:
@@ -108,34 +117,34 @@ def authenticate(master: MasterKey, purpose: str, text: bytes) -> bytes:
 
 def _unsealed(master: MasterKey, facts: bytes, box: Sealed) -> Secret | None:
     data_key = _unwrap(master, facts, box.wrapped)
-    document = None if data_key is None else _decrypt(data_key, facts, box.sealed)
+    document = None if data_key is None else _decrypt(AESGCM(data_key), facts, box.sealed)
     return None if document is None else Secret(document.decode())
 
 
 def _rewrapped(old: MasterKey, new: MasterKey, facts: bytes, box: Sealed) -> Sealed | None:
     data_key = _unwrap(old, facts, box.wrapped)
     # what does not open is not carried over as if it did
-    if data_key is None or _decrypt(data_key, facts, box.sealed) is None:
+    if data_key is None or _decrypt(AESGCM(data_key), facts, box.sealed) is None:
         return None
     return Sealed(_wrap(new, facts, data_key), box.sealed)
 
 
 def _wrap(master: MasterKey, facts: bytes, data_key: bytes) -> bytes:
-    return _encrypt(master.derive("wrap"), facts + master.id.encode(), data_key)
+    return _encrypt(master.wrapping, facts + master.id.encode(), data_key)
 
 
 def _unwrap(master: MasterKey, facts: bytes, wrapped: bytes) -> bytes | None:
-    data_key = _decrypt(master.derive("wrap"), facts + master.id.encode(), wrapped)
+    data_key = _decrypt(master.wrapping, facts + master.id.encode(), wrapped)
     return data_key if data_key is not None and len(data_key) == KEY_BYTES else None
 
 
-def _encrypt(key: bytes, facts: bytes, text: bytes) -> bytes:
+def _encrypt(cipher: AESGCM, facts: bytes, text: bytes) -> bytes:
     nonce = os.urandom(_NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, text, facts)
+    return nonce + cipher.encrypt(nonce, text, facts)
 
 
-def _decrypt(key: bytes, facts: bytes, text: bytes) -> bytes | None:
+def _decrypt(cipher: AESGCM, facts: bytes, text: bytes) -> bytes | None:
     try:
-        return AESGCM(key).decrypt(text[:_NONCE_BYTES], text[_NONCE_BYTES:], facts)
+        return cipher.decrypt(text[:_NONCE_BYTES], text[_NONCE_BYTES:], facts)
     except (InvalidTag, ValueError):
         return None

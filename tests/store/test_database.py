@@ -95,7 +95,10 @@ def test_a_commit_outlives_a_power_cut_and_what_is_removed_is_gone(database: Dat
     with database.read() as connection:
         found = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "synchronous", "fullfsync", "secure_delete", "foreign_keys")
+            for name in (
+                *("journal_mode", "synchronous", "fullfsync", "secure_delete", "foreign_keys"),
+                "wal_autocheckpoint",
+            )
         }
     assert found == {
         "journal_mode": "wal",
@@ -103,6 +106,7 @@ def test_a_commit_outlives_a_power_cut_and_what_is_removed_is_gone(database: Dat
         "fullfsync": 1,
         "secure_delete": 1,
         "foreign_keys": 1,
+        "wal_autocheckpoint": 4000,
     }
 
 
@@ -277,7 +281,7 @@ def test_a_place_that_cannot_be_is_told(address: str) -> None:
 def test_one_that_is_held_by_another_program_is_told(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mcpgate.store.database._PRAGMAS", ("busy_timeout=50",))
+    monkeypatch.setattr("mcpgate.store.sqlite_file._PRAGMAS", ("busy_timeout=50",))
     add(database, 1)
     with closing(sqlite3.connect(database.address)) as other:
         other.execute("BEGIN IMMEDIATE")

@@ -252,7 +252,7 @@ def test_a_row_is_entered_once_and_a_failure_undoes_all(rig: Rig) -> None:
 
 
 def test_one_that_is_held_is_told_and_used_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mcpgate.store.database._PRAGMAS", ("busy_timeout=50",))
+    monkeypatch.setattr("mcpgate.store.sqlite_file._PRAGMAS", ("busy_timeout=50",))
     monkeypatch.setattr(line, "_SECONDS", 0.05)
     store = rig.store()
     fill(store)
@@ -500,6 +500,24 @@ def test_arguments_are_sealed_and_come_back_whole(rig: Rig) -> None:
 def test_without_the_key_arguments_stay_closed(key: ActivityKey | None, rig: Rig) -> None:
     fill(rig.store(), 1)
     assert [(each.opened, each.row.arguments) for each in rig.store(key).rows()] == [("locked", None)]
+
+
+def test_a_call_without_arguments_is_told_from_one_whose_are_not_kept(rig: Rig) -> None:
+    store = rig.store()
+    write(store, row("c0", arguments={}), row("c1", arguments=None), row("c2"))
+    assert [(each.opened, each.row.arguments) for each in store.rows()] == [
+        ("whole", {}),
+        ("none", None),
+        ("whole", ARGUMENTS),
+    ]
+    assert rig.sql("SELECT sealed IS NULL, facts LIKE '%empty%' FROM activity ORDER BY seq") == [
+        (1, 1),
+        (1, 0),
+        (0, 0),
+    ]
+    assert broken(store) is None
+    rig.sql("UPDATE activity SET facts = replace(facts, 'empty', 'whole') WHERE seq = 1")
+    assert broken(store) == (1, "it was changed")
 
 
 def test_where_there_is_no_key_arguments_are_not_kept(rig: Rig) -> None:

@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from mcpgate.apps import open_account
 from mcpgate.catalog import load_policy
 from mcpgate.errors import CredentialError, UsageError
 from mcpgate.store.tables import CREDENTIAL
 from mcpgate.values import Account
 from mcpgate.vault.binding import UNCHOSEN, check_name
 from mcpgate.vault.chosen import ChosenVault
+from mcpgate.vault.connected import ConnectedVault
 from mcpgate.vault.environment import EnvironmentVault
+from mcpgate.vault.providers import FileProvider
+from mcpgate.vault.sealed_vault import SealedVault
 from tests.vault.connected import KEY, SHOP, Rig, account, asking, shop
 
 LIVE = "live_canarycanary"
@@ -206,6 +210,28 @@ def test_a_secret_is_judged_again_when_it_is_opened(text: str, says: str, rig: R
     assert says in rig.refuses(account())
 
 
+def test_what_was_found_to_fit_is_judged_anew_for_another_account_and_another_secret(rig: Rig) -> None:
+    rig.keep(account())
+    fitting = account()
+    assert rig.opens(fitting) == rig.opens(fitting) == KEY
+    at = "https://elsewhere.example"
+    elsewhere = dataclasses.replace(fitting, base_url=at, origin=at)
+    for other in (open_account(fitting.connector, {"site": "two"}), elsewhere):
+        assert "was connected" in rig.refuses(other)
+        assert rig.opens(fitting) == KEY
+    rig.keep(account(), LIVE, "live")
+    assert "live keys run only with --live" in rig.refuses(fitting)
+    assert rig.scrubber.text(LIVE) == "***"
+
+
+def test_what_fits_is_judged_once(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.keep(account())
+    fitting = account()
+    rig.opens(fitting)
+    monkeypatch.setattr("mcpgate.vault.connected.judge", lambda *_, **__: pytest.fail("it was judged again"))
+    assert rig.opens(fitting) == KEY
+
+
 # --- which one a call gets -------------------------------------------------------------------------------
 
 
@@ -245,6 +271,26 @@ def test_the_named_account_else_the_variable_else_default(
         vault.open(wanted, asking(wanted))
     assert caught.value.message == gets
     assert "`mcpgate connect shop" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", [UNCHOSEN, "default"])
+def test_at_once_a_call_gets_what_needs_no_asking(name: str, rig: Rig) -> None:
+    rig.keep(account())
+    wanted = account(name=name)
+    assert chosen(rig).open_at_once(wanted, asking(wanted))
+    fresh = SealedVault(rig.database, {"file": FileProvider()})
+    other = ChosenVault({}, fresh, chosen(rig), ConnectedVault(fresh, lambda _: None, rig.scrubber))
+    with pytest.raises(BlockingIOError):
+        other.open_at_once(wanted, asking(wanted))
+    assert other.open(wanted, asking(wanted))
+    assert other.open_at_once(wanted, asking(wanted))
+
+
+def test_at_once_the_variable_is_there(rig: Rig) -> None:
+    wanted = account(name=UNCHOSEN)
+    secret = chosen(rig, "test_variable").open_at_once(wanted, asking(wanted))
+    assert secret is not None
+    assert secret.reveal() == "test_variable"
 
 
 def test_what_is_connected_or_disconnected_while_it_runs_counts_at_once(rig: Rig) -> None:

@@ -516,6 +516,68 @@ def test_nobody_waits_while_a_person_types(rigged: Rig) -> None:
     assert rigged.vault(ask).record() is not None
 
 
+# --- while it runs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("credential", "wrapped"), ("credential", "ceiling"), ("credential", "id"), ("master_key", "made")],
+)
+def test_what_is_changed_between_two_openings_is_refused_by_the_second(
+    table: str, column: str, rigged: Rig
+) -> None:
+    vault = rigged.set_up("file", *TWO)
+    assert secret(vault.open("shop", "default")) == f"{CANARY}-default"
+    rows = rigged.rows(table)
+    for _ in range(2):
+        kept = "BLOB" if column == "wrapped" else "TEXT"
+        rigged.sql(f"UPDATE {table} SET {column} = CAST({column} || 'x' AS {kept})")
+        refused(lambda: vault.open("shop", "default"))
+        rigged.put_rows(rows, table)
+        assert secret(vault.open("shop", "default")) == f"{CANARY}-default"
+
+
+def test_a_row_that_is_put_back_between_two_openings_is_refused(rigged: Rig) -> None:
+    vault = rigged.set_up("file", *TWO)
+    old = rigged.rows()
+    rigged.vault().keep(binding(), {"secret": Secret("another one")})
+    assert secret(vault.open("shop", "default")) == "another one"
+    rigged.put_rows(old)
+    assert refused(lambda: vault.open("shop", "default")).startswith(NOT_AS_LEFT)
+
+
+def test_what_was_made_of_the_rows_is_made_once(rigged: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    vault = rigged.set_up("file", *TWO)
+    vault.open("shop", "default")
+    for name in ("_typed", "_manifest"):
+        monkeypatch.setattr(vault_rows, name, lambda *_: pytest.fail("it was looked at again"))
+    assert secret(vault.open("shop", "work")) == f"{CANARY}-work"
+
+
+def test_at_once_nobody_is_asked_for_the_key(rigged: Rig) -> None:
+    rigged.set_up("file", *TWO)
+    vault, other = rigged.vault(), rigged.vault()
+    with pytest.raises(BlockingIOError):
+        vault.open("shop", "default", at_once=True)
+    vault.unlock()
+    assert secret(vault.open("shop", "default", at_once=True)) == f"{CANARY}-default"
+    # another process rotates: the key is another one, and has to be asked for again
+    other.rotate("file", {"path": str(rigged.folder / "new.key")})
+    with pytest.raises(BlockingIOError):
+        vault.open("shop", "default", at_once=True)
+    assert secret(vault.open("shop", "default")) == f"{CANARY}-default"
+    assert secret(vault.open("shop", "default", at_once=True)) == f"{CANARY}-default"
+
+
+def test_without_a_credential_nobody_is_asked_for_the_key_where_it_may_be_missing(rigged: Rig) -> None:
+    assert rigged.vault().open("shop", "default", if_kept=True) is None
+    rigged.set_up("file", *TWO)
+    Path(rigged.places["file"]["path"]).unlink()
+    assert rigged.vault().open("shop", "other", if_kept=True) is None
+    refused(lambda: rigged.vault().open("shop", "other"))
+    refused(lambda: rigged.vault().open("shop", "default", if_kept=True))
+
+
 # --- what is told ----------------------------------------------------------------------------------------
 
 
