@@ -26,6 +26,7 @@ from typing import Any, Final
 from mcpgate import answers
 from mcpgate.activity import Row
 from mcpgate.arguments import check_arguments, written
+from mcpgate.call_id import new_call_id
 from mcpgate.discovery import DISCOVERY_NAMES, discover, listing_of
 from mcpgate.engine.http import Backend
 from mcpgate.errors import ArgumentsError, CredentialError, MCPGateError, RefusedError, StoreError
@@ -194,7 +195,7 @@ class Gateway:
 
         Raises `DeniedError` for what is spent already, and `_ChangedError`.
         """
-        entry, call_id = plan.entry, str(uuid.uuid4())
+        entry, call_id = plan.entry, new_call_id()
         if not entry.acts and not entry.counts:
             return plan, Started(call_id)
         known_by = same(entry, plan.call)

@@ -43,8 +43,28 @@ _GAP: Final = (
 )
 
 
-class Secret:
-    """A text whose `repr`, `str` and formatting are `***`; only `reveal()` gives it, in the client step."""
+class Hidden:
+    """What never shows itself: as text it is `***`, and it is neither copied nor pickled."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return MASK
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return MASK
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("what is hidden is neither copied nor pickled")
+
+    # Python's own gives what the slots hold
+    __getstate__ = __reduce__
+
+
+class Secret(Hidden):
+    """A text that is hidden; only `reveal()` gives it, in the client step."""
 
     __slots__ = ("__text",)
 
@@ -55,25 +75,11 @@ class Secret:
         """The secret itself."""
         return self.__text
 
-    def __repr__(self) -> str:
-        return MASK
-
-    __str__ = __repr__
-
-    def __format__(self, spec: str) -> str:
-        return MASK
-
     def __eq__(self, other: object) -> bool:
         return self is other
 
     def __hash__(self) -> int:
         return id(self)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is neither copied nor pickled")
-
-    # Python's own gives what the slots hold
-    __getstate__ = __reduce__
 
 
 class Scrubber:

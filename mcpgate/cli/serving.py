@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mcpgate import __version__, saved
@@ -16,7 +17,7 @@ from mcpgate.discovery import listing_of
 from mcpgate.engine.client import Client
 from mcpgate.engine.http import HTTPBackend
 from mcpgate.engine.sandbox import SandboxTransport
-from mcpgate.errors import NotFoundError, UsageError
+from mcpgate.errors import MCPGateError, NotFoundError, UsageError
 from mcpgate.gateway import Gateway, unwatched
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.store.config import StoredApp
@@ -57,8 +58,8 @@ class Served:
         self.config = config()
         self.store = sql_store(sealed)
         self._scrubber = Scrubber()
-        vault = open_vault(self._scrubber, sealed)
-        self._client = Client(vault.open, at_once=vault.open_at_once)
+        self._vault = open_vault(self._scrubber, sealed)
+        self._client = Client(self._vault.open, at_once=self._vault.open_at_once)
         # a person may have to type a passphrase: now, and not while calls wait
         self.store.recorder()
 
@@ -91,6 +92,10 @@ class Served:
     def warm(self, app: App) -> None:
         """Make what the first call of an app would wait for, while its client is still reading the list."""
         self._client.warm(grant.account.origin for grant in app.grants)
+        for grant in app.grants:
+            # what is wrong with a credential is told by the call that needs it
+            with suppress(MCPGateError):
+                self._vault.check(grant.account)
 
     def open(self, open_it: Callable[[list[Path]], App]) -> Gateway:
         """The gateway of an app that is opened anew whenever anything it is made of has changed."""

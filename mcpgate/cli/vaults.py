@@ -46,7 +46,7 @@ def sql_store(sealed: SealedVault | None = None) -> SQLStore:
             # the log goes on without a key, and says so
             return None
 
-    return SQLStore(database(), key)
+    return SQLStore(vault.database, key)
 
 
 def note(says: str, sealed: SealedVault) -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hmac
 import os
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from mcpgate.secrets import Hidden
 
-from mcpgate.secrets import MASK
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES: Final = 32
 _ID_BYTES: Final = 8
 _NONCE_BYTES: Final = 12
 
 
-class ActivityKey:
-    """A key that never shows itself; each purpose has one derived from it, and `id` is one to know it by.
+class ActivityKey(Hidden):
+    """The key of a log; each purpose has one derived from it, and `id` is one to know it by.
 
     Each call's arguments are sealed under a key of their own, so that no key ever sees too many of them.
     """
@@ -47,27 +47,18 @@ class ActivityKey:
 
     def open(self, call: str, part: str, sealed: bytes) -> bytes | None:
         """What was sealed; None where it does not open."""
+        from cryptography.exceptions import InvalidTag
+
         try:
             return self._cipher(call).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], part.encode())
         except (InvalidTag, ValueError):
             return None
 
     def _cipher(self, call: str) -> AESGCM:
+        # imported here, for it takes much memory: where there is no vault, there is no key
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
         return AESGCM(_derive(self.__arguments, call))
-
-    def __repr__(self) -> str:
-        return MASK
-
-    __str__ = __repr__
-
-    def __format__(self, spec: str) -> str:
-        return MASK
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an activity key is neither copied nor pickled")
-
-    # Python's own gives what the slots hold
-    __getstate__ = __reduce__
 
 
 def _derive(key: bytes, purpose: str) -> bytes:

@@ -13,23 +13,17 @@ from hashlib import sha256
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Dialect, bindparam, insert, select
-
 from mcpgate.activity import Row
 from mcpgate.store import arguments
 from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.arguments import Opened
-from mcpgate.store.statement import Statement
-from mcpgate.store.tables import ACTIVITY
+from mcpgate.store.statement import Statement, insertion
 
-_OF_HEAD: Final = (
-    select(ACTIVITY.c.seq, ACTIVITY.c.mac)
-    .where(ACTIVITY.c.stream == bindparam("stream"))
-    .order_by(ACTIVITY.c.seq.desc())
-    .limit(1)
-)
+_OF_HEAD: Final = "SELECT seq, mac FROM activity WHERE stream = :stream ORDER BY seq DESC LIMIT 1"
+_KEYED: Final = "SELECT key_id FROM activity WHERE key_id != '' LIMIT 1"
 _COLUMNS: Final = ("at", "kind", "call", "app", "subject", "tool", "decision", "outcome")
 _COVERED: Final = ("stream", "seq", *_COLUMNS, "grant_name", "facts", "key_id")
+_INSERT: Final = insertion("activity", (*_COVERED, "sealed", "private", "mac"))
 _IN_FACTS: Final = tuple(
     field.name
     for field in fields(Row)
@@ -55,10 +49,11 @@ class Stored:
 class Chain:
     """Adds rows to a stream; the transaction is the caller's."""
 
-    def __init__(self, stream: str, dialect: Dialect) -> None:
+    def __init__(self, stream: str, mark: str) -> None:
         self._stream = stream
-        self._head = Statement(_OF_HEAD, dialect)
-        self._insert = Statement(insert(ACTIVITY), dialect)
+        self._head = Statement(_OF_HEAD, mark)
+        self._insert = Statement(_INSERT, mark)
+        self._keyed = Statement(_KEYED, mark)
 
     def append(
         self, connection: Any, key: ActivityKey | None, row: Row, vouched: Mapping[str, Any] | None = None
@@ -69,6 +64,10 @@ class Chain:
         before, columns["seq"] = (head[0][1], head[0][0] + 1) if head else ("", 1)
         columns["mac"] = mac(key, before, columns)
         self._insert.change(connection, **columns)
+
+    def keyed(self, connection: Any) -> bool:
+        """Whether any row of the log is under a key."""
+        return bool(self._keyed.rows(connection))
 
 
 def mac(key: ActivityKey | None, before: str, columns: Mapping[str, Any]) -> str:

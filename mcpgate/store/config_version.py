@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, insert, select, update
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
-from mcpgate.store.tables import CONFIG_VERSION
-
-_ONE: Final = CONFIG_VERSION.c.one == 1
-VERSION: Final = select(CONFIG_VERSION.c.version).where(_ONE)
+VERSION: Final = "SELECT version FROM config_version WHERE one = 1"
+_BUMP: Final = "UPDATE config_version SET version = version + 1 WHERE one = 1"
+_FIRST: Final = "INSERT INTO config_version (one, version) VALUES (1, 1)"
 
 
 def bump(connection: Connection) -> None:
     """Say that the configuration has changed, in the transaction that changes it."""
-    changed = update(CONFIG_VERSION).where(_ONE).values(version=CONFIG_VERSION.c.version + 1)
-    if connection.execute(changed).rowcount == 0:
-        connection.execute(insert(CONFIG_VERSION).values(one=1, version=1))
+    if connection.exec_driver_sql(_BUMP).rowcount == 0:
+        connection.exec_driver_sql(_FIRST)

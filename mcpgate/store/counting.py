@@ -7,60 +7,33 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Dialect,
-    Select,
-    bindparam,
-    false,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    update,
-)
-
 from mcpgate.ledger import SPENT, Earlier, Entry, State
 from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.chain import hidden
-from mcpgate.store.statement import Statement
-from mcpgate.store.tables import LEDGER
+from mcpgate.store.statement import Statement, insertion
 from mcpgate.values import CATEGORIES, Selector, Tally
 
-_C: Final = LEDGER.c
 _EFFECT: Final = "effect:"
 _TALLIES: Final = 512
 _PLAIN: Final = tuple(f.name for f in fields(Entry) if f.name not in ("grant", "effects", "args_hash"))
+_INSERT: Final = insertion("ledger", (*_PLAIN, "grant_name", "effects", "args_hash"))
 # under a key and as it is: the call may have been made before there was one
-_HASHES: Final = _C.args_hash.in_([bindparam("hash"), bindparam("plain")])
+_HASHES: Final = "args_hash IN (:hash, :plain)"
 _OPEN: Final = (
-    select(_C.call, _C.key, _C.key_at)
-    .where(
-        _C.app == bindparam("app"),
-        _C.tool == bindparam("tool"),
-        _HASHES,
-        _C.state.in_([literal("unknown"), literal("reserved")]),
-        _C.key != "",
-        _C.key_at >= bindparam("since"),
-    )
-    .order_by(_C.key_at)
+    f"SELECT call, key, key_at FROM ledger WHERE app = :app AND tool = :tool AND {_HASHES} "  # noqa: S608
+    "AND state IN ('unknown', 'reserved') AND key != '' AND key_at >= :since ORDER BY key_at"
 )
-_SETTLE: Final = (
-    update(LEDGER)
-    .where(_C.call == bindparam("of"), _C.state.in_([bindparam("one"), bindparam("other")]))
-    .values(state=bindparam("to"))
-)
+_SETTLE: Final = "UPDATE ledger SET state = :to WHERE call = :of AND state IN (:one, :other)"
 
 
 class Counting:
     """What a transaction asks of the ledger and enters in it; the transaction is the caller's."""
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._open = Statement(_OPEN, dialect)
-        self._insert = Statement(insert(LEDGER), dialect)
-        self._settle = Statement(_SETTLE, dialect)
-        self._sum = lru_cache(maxsize=_TALLIES)(lambda tally: Statement(_sum(tally), dialect))
+    def __init__(self, mark: str) -> None:
+        self._open = Statement(_OPEN, mark)
+        self._insert = Statement(_INSERT, mark)
+        self._settle = Statement(_SETTLE, mark)
+        self._sum = lru_cache(maxsize=_TALLIES)(lambda tally: _sum(tally, mark))
 
     def take_over(
         self,
@@ -128,44 +101,47 @@ def entry_of(row: Any) -> Entry:
     return Entry(**plain, grant=row.grant_name, effects=tuple(row.effects.split()))
 
 
-def _sum(tally: Tally) -> Select[Any]:
+def _sum(tally: Tally, mark: str) -> Statement:
     """A statement for a tally: what of the ledger it takes in, and the sum or the number of that."""
-    what = func.coalesce(func.sum(_C.amount), 0) if tally.currency else func.count()
-    where = [
-        _C.at > bindparam("after"),
-        _C.call != bindparam("call"),
-        _C.state.in_([literal(state) for state in SPENT]),
-        _C.sandbox == bindparam("sandbox"),
-    ]
+    states = ", ".join(f"'{state}'" for state in SPENT)
+    where = ["at > :after", "call != :call", f"state IN ({states})", "sandbox = :sandbox"]
     if not tally.everyone:
-        where.append(_C.app == bindparam("app"))
+        where.append("app = :app")
     if tally.grant:
-        where.append(_C.grant_name == tally.grant)
+        where.append("grant_name = :grant")
     if tally.currency:
-        where.append(_C.currency == tally.currency)
+        where.append("currency = :currency")
     if tally.identical:
-        where += [_C.tool == bindparam("tool"), _HASHES]
+        where += ["tool = :tool", _HASHES]
+    fixed = {"grant": tally.grant, "currency": tally.currency}
+    chosen = []
+    for number, selector in enumerate(tally.selectors):
+        name = f"chosen{number}"
+        condition, fixed[name] = _takes_in(selector, name)
+        chosen.append(condition)
     # last, for it takes the longest
-    return select(what).where(*where, or_(false(), *map(_takes_in, tally.selectors)))
+    where.append(f"({' OR '.join(chosen)})" if chosen else "1 = 0")
+    what = "COALESCE(SUM(amount), 0)" if tally.currency else "COUNT(*)"
+    return Statement(f"SELECT {what} FROM ledger WHERE {' AND '.join(where)}", mark, fixed)  # noqa: S608
 
 
-def _takes_in(selector: Selector) -> ColumnElement[bool]:
-    """What `selectors.takes_in` says, in SQL."""
+def _takes_in(selector: Selector, name: str) -> tuple[str, str]:
+    """What `selectors.takes_in` says, in SQL with a value of this name, and that value."""
     text = selector.text
     if text in CATEGORIES:
-        return _C.category == text
+        return f"category = :{name}", text
     if text.startswith(_EFFECT):
-        text = f"* {text.removeprefix(_EFFECT)} *"
-        return _C.effects.like(_pattern(text), escape="/")
-    return is_like(_C.tool, text)
+        return f"effects LIKE :{name} ESCAPE '/'", like(f"* {text.removeprefix(_EFFECT)} *")
+    if is_glob(text):
+        return f"tool LIKE :{name} ESCAPE '/'", like(text)
+    return f"tool = :{name}", text
 
 
-def is_like(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    """Whether a column has a text, or one that is like a glob."""
-    if "*" in text or "?" in text:
-        return column.like(_pattern(text), escape="/")
-    return column == text
+def is_glob(text: str) -> bool:
+    """Whether a text stands for others that are like it."""
+    return "*" in text or "?" in text
 
 
-def _pattern(glob: str) -> str:
+def like(glob: str) -> str:
+    """A glob as a pattern of SQL, in which a slash escapes."""
     return glob.replace("/", "//").replace("%", "/%").replace("_", "/_").replace("*", "%").replace("?", "_")

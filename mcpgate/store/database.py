@@ -1,20 +1,33 @@
-"""The database: SQLite by default, PostgreSQL by URL. One set of statements for both."""
+"""The database: SQLite by default, PostgreSQL by URL. One set of statements for both.
+
+What a call needs of SQLite goes to the driver itself. SQLAlchemy is imported for all else, and for
+PostgreSQL: it takes more memory than anything else of a gateway.
+"""
 
 from __future__ import annotations
 
+import sqlite3
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
-from typing import Any, NoReturn
-
-from sqlalchemy import Connection, Dialect, Engine, create_engine, inspect
-from sqlalchemy.exc import SQLAlchemyError
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from mcpgate.errors import StoreError
 from mcpgate.store.faults import cannot_be_used, fault_of
 from mcpgate.store.line import Line
-from mcpgate.store.sqlite_file import BESIDE, Identity, file_engine, identity
-from mcpgate.store.tables import METADATA
+from mcpgate.store.sqlite_file import BESIDE, Identity, connect, identity, make_file, tables
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Dialect, Engine
+
+TABLES: Final = frozenset(
+    {
+        *("master_key", "credential", "config_version", "app", "app_grant", "account_policy", "freeze"),
+        *("ledger", "activity"),
+    }
+)
 
 
 class Database:
@@ -24,6 +37,7 @@ class Database:
         self.address = address
         self._files = (address, *(address + end for end in BESIDE)) if self.is_file else ()
         self._engine: Engine | None = None
+        self._there = False
         self._file: Identity | None = None
         self._moved = False
 
@@ -33,8 +47,13 @@ class Database:
         return "://" not in self.address
 
     @property
+    def mark(self) -> str:
+        """What stands for a value in a statement that its driver takes."""
+        return "?" if self.is_file else "%s"
+
+    @property
     def dialect(self) -> Dialect:
-        """What statements are compiled for. Raises `StoreError`."""
+        """What SQLAlchemy compiles statements for. Raises `StoreError`."""
         return self._prepared().dialect
 
     @cached_property
@@ -84,22 +103,36 @@ class Database:
         with self._told(), self._prepared().connect() as connection:
             yield connection.execution_options(reading=True)
 
+    @contextmanager
+    def look(self) -> Iterator[Any]:
+        """A connection of the driver's own that sees one state of everything. Raises `StoreError`."""
+        with self._told(), closing(self.connection()) as connection:
+            connection.execute("BEGIN")
+            yield connection
+
     def connection(self) -> Any:
         """A connection of the driver's own, the caller's to close, on which nothing is begun by itself.
 
         What a call waits for goes this way, in a tenth of the time. `fault` and `fail` tell what it raises.
         """
+        self._ready()
+        if self.is_file:
+            return connect(self.address)
         pooled = self._prepared().raw_connection()
         pooled.detach()
         connection: Any = pooled.dbapi_connection
-        if not self.is_file:
-            connection.autocommit = True
+        connection.autocommit = True
         return connection
 
     def fault(self, error: BaseException) -> str:
         """What went wrong, where an error is a library's own, which holds statements and their values."""
-        ours = () if self._engine is None else (self._engine.dialect.loaded_dbapi.Error,)
-        return fault_of(error) if isinstance(error, (SQLAlchemyError, *ours)) else ""
+        ours: list[type[BaseException]] = [sqlite3.Error] if self.is_file else []
+        library = sys.modules.get("sqlalchemy.exc")
+        if library is not None:
+            ours.append(library.SQLAlchemyError)
+        if self._engine is not None:
+            ours.append(self._engine.dialect.loaded_dbapi.Error)
+        return fault_of(error) if isinstance(error, tuple(ours)) else ""
 
     def fail(self, fault: str) -> NoReturn:
         """Raises `StoreError` in place of a library's error, from where no variable holds that."""
@@ -133,35 +166,33 @@ class Database:
         what = "is not the file that it was when this started: it was moved or replaced."
         raise StoreError(f"The database {self.address} {what}", "Start mcpgate again.")
 
-    def _prepared(self) -> Engine:
-        if self._engine is None:
-            engine = file_engine(self.address) if self.is_file else _server_engine(self.address)
-            try:
-                file = identity(self.address) if self.is_file else None
-                _make_tables(engine)
-            except BaseException:
-                engine.dispose()
-                raise
-            self._engine, self._file = engine, file
+    def _ready(self) -> None:
+        """See at the first use that everything is there, and from then on that it is the same."""
+        if not self._there:
+            file = None
+            if self.is_file:
+                make_file(Path(self.address))
+                file = identity(self.address)
+            if not self.is_file or TABLES - tables(self.address):
+                self._make_tables()
+            self._there, self._file = True, file
         self.check()
+
+    def _make_tables(self) -> None:
+        from mcpgate.store.engine import make_tables, open_engine
+
+        engine = open_engine(self.address)
+        try:
+            make_tables(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        self._engine = engine
+
+    def _prepared(self) -> Engine:
+        self._ready()
+        if self._engine is None:
+            from mcpgate.store.engine import open_engine
+
+            self._engine = open_engine(self.address)
         return self._engine
-
-
-def _server_engine(address: str) -> Engine:
-    fault = ""
-    try:
-        return create_engine(
-            address, hide_parameters=True, pool_pre_ping=True, isolation_level="SERIALIZABLE"
-        )
-    except ImportError as error:
-        fault = f"{error.name} is not installed"
-    raise cannot_be_used(address, fault)
-
-
-def _make_tables(engine: Engine) -> None:
-    """Looked for first: whoever only reads does not wait for one that writes."""
-    with engine.connect() as connection:
-        there = set(inspect(connection.execution_options(reading=True)).get_table_names())
-    if not there.issuperset(METADATA.tables):
-        with engine.begin() as connection:
-            METADATA.create_all(connection)

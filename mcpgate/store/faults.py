@@ -7,8 +7,6 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import make_url
-
 from mcpgate.errors import StoreError
 
 _FAULTS: Final[Mapping[str, str]] = {
@@ -39,7 +37,11 @@ _HINT: Final = "Look at who may read and write it and its folder, and whether an
 
 def cannot_be_used(address: str, fault: str) -> StoreError:
     """What is told of a fault; the password in an address is not."""
-    shown = make_url(address).render_as_string(hide_password=True) if "://" in address else address
+    shown = address
+    if "://" in address:
+        from sqlalchemy import make_url
+
+        shown = make_url(address).render_as_string(hide_password=True)
     return StoreError(f"The database {shown} cannot be used: {fault}.", _HINTS.get(fault, _HINT))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select, tuple_
 from mcpgate.errors import StoreError
 from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.chain import Stored, stored
-from mcpgate.store.counting import is_like
+from mcpgate.store.counting import is_glob, like
 from mcpgate.store.database import Database
 from mcpgate.store.tables import ACTIVITY
 
@@ -49,7 +49,8 @@ class Asked:
         }
         found: list[ColumnElement[bool]] = [column == text for column, text in texts.items() if text]
         if self.tool:
-            found.append(is_like(_C.tool, self.tool))
+            glob = is_glob(self.tool)
+            found.append(_C.tool.like(like(self.tool), escape="/") if glob else _C.tool == self.tool)
         if self.call:
             # what begins so lies between itself and the same before any other character
             found.append(_C.call.between(self.call, self.call + "\uffff"))

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Dialect, and_, case, delete, func, null, or_, select, update
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    Dialect,
+    and_,
+    case,
+    delete,
+    func,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from mcpgate.ledger import State
-from mcpgate.store.statement import Statement
 from mcpgate.store.tables import ACTIVITY, LEDGER
 from mcpgate.store.verifying import Head
 
@@ -30,14 +42,14 @@ def erase(connection: Any, dialect: Dialect, which: Collection[ColumnElement[boo
     rows = select(_C.stream, _C.seq, case((there, 1), else_=0)).where(or_(there, _HAD_PRIVATE))
     ranges: Ranges = {}
     goes_on = ""
-    for stream, seq, hit in Statement(rows.order_by(_C.stream, _C.seq), dialect).rows(connection):
+    for stream, seq, hit in _run(rows.order_by(_C.stream, _C.seq), dialect, connection).fetchall():
         if hit and goes_on == stream:
             ranges[stream][-1][1] = seq
         elif hit:
             ranges.setdefault(stream, []).append([seq, seq])
         goes_on = stream if hit else ""
     gone = update(ACTIVITY).where(there).values(private=null())
-    return Statement(gone, dialect).change(connection), ranges
+    return _run(gone, dialect, connection).rowcount, ranges
 
 
 def ends(connection: Any, dialect: Dialect, before: float) -> dict[str, int]:
@@ -49,7 +61,7 @@ def ends(connection: Any, dialect: Dialect, before: float) -> dict[str, int]:
     stays = or_(_C.at >= before, and_(_C.kind == "started", _C.call.in_(open_calls)))
     found: dict[str, int] = {}
     for chosen in (select(_C.stream, func.max(_C.seq)), select(_C.stream, func.min(_C.seq)).where(stays)):
-        for stream, seq in Statement(chosen.group_by(_C.stream), dialect).rows(connection):
+        for stream, seq in _run(chosen.group_by(_C.stream), dialect, connection).fetchall():
             found[stream] = seq - 1
     return found
 
@@ -63,17 +75,27 @@ def prune(
     """
     count, now = 0, dict(starts)
     firsts = select(_C.stream, func.min(_C.seq)).group_by(_C.stream)
-    for stream, first in Statement(firsts, dialect).rows(connection):
+    for stream, first in _run(firsts, dialect, connection).fetchall():
         last = min(upto.get(stream, 0), first + _AT_ONCE - 1)
         if last >= first:
             of_last = select(_C.mac).where(_C.stream == stream, _C.seq == last)
-            now[stream] = (last, Statement(of_last, dialect).rows(connection)[0][0])
+            now[stream] = (last, _run(of_last, dialect, connection).fetchall()[0][0])
             gone = delete(ACTIVITY).where(_C.stream == stream, _C.seq <= last)
-            count += Statement(gone, dialect).change(connection)
+            count += _run(gone, dialect, connection).rowcount
     return count, now
 
 
 def forget(connection: Any, dialect: Dialect, before: float) -> None:
     """Take out of the ledger what is over and done."""
     over = delete(LEDGER).where(LEDGER.c.state.in_(_OVER), LEDGER.c.at < before)
-    Statement(over, dialect).change(connection)
+    _run(over, dialect, connection)
+
+
+def _run(statement: ClauseElement, dialect: Dialect, connection: Any) -> Any:
+    """Run a statement on a connection of the driver's own."""
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    assert isinstance(compiled, SQLCompiler)
+    values: Any = compiled.params
+    if compiled.positiontup is not None:
+        values = [compiled.params[name] for name in compiled.positiontup]
+    return connection.execute(str(compiled), values)

@@ -1,4 +1,8 @@
-"""Ledger and activity in a database that many processes share."""
+"""Ledger and activity in a database that many processes share.
+
+What only people ask is put together by SQLAlchemy, which is imported then: it takes more memory than anything
+else of a gateway.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +12,27 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Final, Literal
-
-from sqlalchemy import Connection, select
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mcpgate.activity import Row
 from mcpgate.errors import CredentialError, StoreError, UsageError
 from mcpgate.ledger import Entry, State
-from mcpgate.store import reading, removing
 from mcpgate.store.activity_key import ActivityKey
 from mcpgate.store.chain import Stored
 from mcpgate.store.counting import entry_of
 from mcpgate.store.database import Database
-from mcpgate.store.reading import Asked
 from mcpgate.store.sqlite_file import begin
-from mcpgate.store.tables import ACTIVITY, LEDGER
 from mcpgate.store.transaction import SQLTransaction, Statements
-from mcpgate.store.verifying import Head, Verdict, verify
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from mcpgate.store.reading import Asked
+    from mcpgate.store.verifying import Head, Verdict
 
 Keys = Callable[[], ActivityKey | None]
 
 _MAIN: Final = "main"
-_EVERY: Final = Asked()
 _ASK_AGAIN: Final = 60.0
 # a day longer than the longest window of a rule
 _COUNTED: Final = 8 * 86400.0
@@ -100,21 +103,30 @@ class SQLStore:
 
     # --- what people ask ---------------------------------------------------------------------------------
 
-    def rows(self, asked: Asked = _EVERY, limit: int | None = None) -> Iterator[Stored]:
+    def rows(self, asked: Asked | None = None, limit: int | None = None) -> Iterator[Stored]:
         """Rows of the log, oldest first; with a limit the latest. Raises `StoreError`."""
-        return reading.rows(self._database, self._activity_key(), asked, limit)
+        from mcpgate.store.reading import Asked, rows
+
+        return rows(self._database, self._activity_key(), asked or Asked(), limit)
 
     def verify(self, expected: Head | None = None) -> Verdict:
         """Whether the log is as it was written, and holds a head that was kept elsewhere."""
+        from mcpgate.store.verifying import verify
+
         key = self._activity_key()
         with self._database.read() as connection:
             return verify(connection, key, expected)
 
-    def erase(self, asked: Asked = _EVERY, calls: Collection[str] = ()) -> int:
+    def erase(self, asked: Asked | None = None, calls: Collection[str] = ()) -> int:
         """Take personal data out of rows for good, and write that down; how many rows had any.
 
         Raises `StoreError`, `UsageError` where nothing is asked for, and `CredentialError` without the key.
         """
+        from mcpgate.store import removing
+        from mcpgate.store.reading import Asked
+        from mcpgate.store.tables import ACTIVITY
+
+        asked = asked or Asked()
         which = [*asked.conditions(), *([ACTIVITY.c.call.in_(calls)] if calls else [])]
         if not which:
             raise UsageError("Whose personal data are to be erased?", "Name calls, an app or a moment.")
@@ -134,6 +146,8 @@ class SQLStore:
         Raises `StoreError`, also where the log is not as it was written unless that is to go *anyway*, and
         `CredentialError` without the key.
         """
+        from mcpgate.store import removing
+
         self._check_key()
         verdict = self.verify()
         if verdict.changed and not anyway:
@@ -162,6 +176,10 @@ class SQLStore:
         self, app: str = "", states: Collection[State] = (), since: float | None = None
     ) -> list[Entry]:
         """Entries of the ledger, oldest first. Raises `StoreError`."""
+        from sqlalchemy import select
+
+        from mcpgate.store.tables import LEDGER
+
         chosen = select(LEDGER).order_by(LEDGER.c.at, LEDGER.c.call)
         if app:
             chosen = chosen.where(LEDGER.c.app == app)
@@ -193,7 +211,7 @@ class SQLStore:
     def _statements(self) -> Statements:
         # the processes that share a file wait for each other anyway, those of a server need not
         stream = _MAIN if self._database.is_file else str(uuid.uuid4())
-        return Statements(stream, self._database.dialect)
+        return Statements(stream, self._database.mark)
 
     def _activity_key(self) -> ActivityKey | None:
         if self._key is None and time.monotonic() >= self._ask_after:
@@ -204,9 +222,8 @@ class SQLStore:
     def _check_key(self) -> None:
         """What is said of rows taken out of a keyed log has to be under its key."""
         if self._activity_key() is None:
-            with self._database.read() as connection:
-                keyed = connection.execute(select(ACTIVITY.c.key_id).where(ACTIVITY.c.key_id != "").limit(1))
-                if keyed.first() is not None:
+            with self._line as connection:
+                if self._statements.chain.keyed(connection):
                     what = "The activity is under a key that is not there, so nothing is taken out of it."
                     raise CredentialError(what, "See: mcpgate vault status")
 

@@ -6,10 +6,9 @@ import os
 import random
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
-
-from sqlalchemy import Connection, Engine, create_engine, event
 
 from mcpgate import paths
 from mcpgate.store.faults import cannot_be_used
@@ -34,13 +33,21 @@ _PRAGMAS: Final = (
 )
 
 
-def file_engine(address: str) -> Engine:
-    """An engine over a file, which is made where there is none. Raises `StoreError`."""
-    _make_file(Path(address))
-    engine = create_engine(f"sqlite:///{address}", hide_parameters=True)
-    event.listen(engine, "connect", _set_up)
-    event.listen(engine, "begin", _begin)
-    return engine
+def connect(address: str) -> sqlite3.Connection:
+    """A connection of the driver's own to a file that is there, on which nothing is begun by itself."""
+    connection = sqlite3.connect(address, check_same_thread=False)
+    try:
+        set_up(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def tables(address: str) -> set[str]:
+    """The names of the tables that there are; whoever looks does not wait for one that writes."""
+    with closing(connect(address)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def identity(path: str) -> Identity | None:
@@ -78,7 +85,7 @@ def begin(connection: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
 
 
-def _make_file(path: Path) -> None:
+def make_file(path: Path) -> None:
     """Made before SQLite makes it, so that it is never open to others, nor what it writes beside it."""
     fault = ""
     try:
@@ -93,7 +100,8 @@ def _make_file(path: Path) -> None:
         raise cannot_be_used(os.fspath(path), fault)
 
 
-def _set_up(connection: Any, record: object) -> None:
+def set_up(connection: Any) -> None:
+    """Make a connection of the driver's own what every one is."""
     # the driver would begin by itself, and too late: two first starts would block each other
     connection.isolation_level = None
     for pragma in _PRAGMAS:
@@ -112,10 +120,3 @@ def _keep_log(connection: Any) -> None:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
         time.sleep(_AGAIN_AFTER)
-
-
-def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get("reading", False):
-        connection.exec_driver_sql("BEGIN")
-    else:
-        begin(connection.connection.dbapi_connection)

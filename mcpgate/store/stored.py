@@ -17,6 +17,8 @@ from mcpgate.store.app_key import is_past
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 RESERVED: Final = ("run", "probe")
+OF_APP: Final = "name, created, expires, paused, discovery, sandbox, rules, subject"
+OF_GRANT: Final = "app, connector, account, preset, settings, live, tools"
 
 
 @dataclass(frozen=True, slots=True)

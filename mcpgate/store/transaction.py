@@ -1,11 +1,9 @@
-"""A transaction over ledger and activity, by statements that are compiled once for a database."""
+"""A transaction over ledger and activity, by statements that are made once for a database."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
-
-from sqlalchemy import Dialect
 
 from mcpgate.activity import Row
 from mcpgate.ledger import Earlier, Entry, State
@@ -20,10 +18,10 @@ from mcpgate.values import Tally
 class Statements:
     """What a process asks of a database all the time; `stream` is the chain that it writes to."""
 
-    def __init__(self, stream: str, dialect: Dialect) -> None:
-        self.counting = Counting(dialect)
-        self.chain = Chain(stream, dialect)
-        self._version = Statement(VERSION, dialect)
+    def __init__(self, stream: str, mark: str) -> None:
+        self.counting = Counting(mark)
+        self.chain = Chain(stream, mark)
+        self._version = Statement(VERSION, mark)
 
     def version(self, connection: Any) -> int:
         """The version of the configuration; nobody has changed it yet where there is none."""

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-
 from mcpgate.errors import CredentialError, UsageError
 from mcpgate.secrets import Secret
 from mcpgate.vault.key_file import make_key_file, read_secret
@@ -153,6 +151,8 @@ class PassphraseProvider:
 
 def derive(key_id: str, passphrase: Secret, salt: bytes) -> MasterKey:
     """The key that a passphrase and a salt make by Argon2id (RFC 9106)."""
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
     kdf = Argon2id(salt=salt, length=KEY_BYTES, iterations=_PASSES, lanes=_LANES, memory_cost=_KIB)
     return MasterKey(key_id, kdf.derive(_canonical(passphrase.reveal())))
 

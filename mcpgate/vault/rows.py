@@ -16,15 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from hmac import compare_digest
-from typing import Any, Final
-
-from sqlalchemy import Connection, Dialect, Table, delete, insert, select
+from typing import TYPE_CHECKING, Any, Final
 
 from mcpgate.errors import CredentialError
 from mcpgate.secrets import Secret
 from mcpgate.store.config_version import bump
 from mcpgate.store.statement import Statement
-from mcpgate.store.tables import CREDENTIAL, MASTER_KEY
 from mcpgate.vault.binding import Binding
 from mcpgate.vault.providers import PLACES, Place
 from mcpgate.vault.sealing import (
@@ -38,13 +35,23 @@ from mcpgate.vault.sealing import (
     unseal,
 )
 
-_RECORD: Final = select(MASTER_KEY).where(MASTER_KEY.c.one == 1)
-_ROWS: Final = select(CREDENTIAL).order_by(CREDENTIAL.c.id)
-_TYPES: Final = {
-    table.name: {column.name: column.type.python_type for column in table.columns}
-    for table in (MASTER_KEY, CREDENTIAL)
-}
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
 _FACTS: Final = ("connector", "account", "origins", "source", "settings", "mode", "ceiling", "connected")
+# the columns as they are declared
+_OF_RECORD: Final[Mapping[str, type]] = {
+    "one": int,
+    **dict.fromkeys(("id", "provider", "place"), str),
+    **dict.fromkeys(("check_value", "manifest"), bytes),
+    "made": str,
+}
+_OF_ROW: Final[Mapping[str, type]] = {
+    **dict.fromkeys(("id", *_FACTS, "key_id"), str),
+    **dict.fromkeys(("wrapped", "sealed"), bytes),
+}
+_RECORD: Final = f"SELECT {', '.join(_OF_RECORD)} FROM master_key WHERE one = 1"  # noqa: S608
+_ROWS: Final = f"SELECT {', '.join(_OF_ROW)} FROM credential ORDER BY id"  # noqa: S608
 RESTORE: Final = (
     "Bring the database back from a copy; or move it away, then connect again or import an export: "
     "mcpgate vault import FILE"
@@ -154,7 +161,7 @@ def new_record(master: MasterKey, provider: str, place: Place) -> Record:
 
 def read(connection: Connection) -> tuple[Record | None, tuple[Row, ...]]:
     """The record and every credential, nothing of it checked but its types; raises `CredentialError`."""
-    return _read_rows(connection.execute(_RECORD).all(), connection.execute(_ROWS).all())
+    return _read_rows(connection.exec_driver_sql(_RECORD).all(), connection.exec_driver_sql(_ROWS).all())
 
 
 class Reading:
@@ -163,9 +170,9 @@ class Reading:
     All of it is read each time; it is made sense of where it is not what it was the last time.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
-        self._record = Statement(_RECORD, dialect)
-        self._rows = Statement(_ROWS, dialect)
+    def __init__(self, mark: str) -> None:
+        self._record = Statement(_RECORD, mark)
+        self._rows = Statement(_ROWS, mark)
         self._lines: tuple[list[Any], list[Any]] = ([], [])
         self._found: tuple[Record | None, tuple[Row, ...]] = (None, ())
 
@@ -181,12 +188,16 @@ class Reading:
 
 
 def _read_rows(records: Sequence[Any], rows: Sequence[Any]) -> tuple[Record | None, tuple[Row, ...]]:
-    record = _record(_typed(MASTER_KEY, records[0])) if records else None
-    return record, tuple(Row(**_typed(CREDENTIAL, row)) for row in rows)
+    record = _record(_typed(_OF_RECORD, records[0])) if records else None
+    return record, tuple(Row(**_typed(_OF_ROW, row)) for row in rows)
 
 
 def write(connection: Connection, master: MasterKey, record: Record, rows: Iterable[Row]) -> Record:
     """Put these rows in place of all that there are, under a manifest of them; servers look at them anew."""
+    from sqlalchemy import delete, insert
+
+    from mcpgate.store.tables import CREDENTIAL, MASTER_KEY
+
     kept = list(rows)
     record = dataclasses.replace(record, manifest=_manifest(master, record, kept))
     columns = {
@@ -219,9 +230,8 @@ def _manifest(master: MasterKey, record: Record, rows: Iterable[Row]) -> bytes:
     return authenticate(master, "manifest", json.dumps([about, names]).encode())
 
 
-def _typed(table: Table, row: Sequence[Any]) -> dict[str, Any]:
+def _typed(types: Mapping[str, type], row: Sequence[Any]) -> dict[str, Any]:
     """The columns of a row, as they are declared: SQLite keeps any type in any one."""
-    types = _TYPES[table.name]
     if any(type(value) is not kind for value, kind in zip(row, types.values(), strict=True)):
         raise _damaged()
     return dict(zip(types, row, strict=True))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mcpgate.errors import CredentialError
 from mcpgate.store.database import Database
 from mcpgate.vault.providers import Provider
 from mcpgate.vault.rows import RESTORE, Reading, Record, Row, check, find, read
 from mcpgate.vault.sealing import MasterKey
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _NOT_THE_VAULTS: Final = {
     "passphrase": "The passphrase is not the vault's.",
@@ -44,7 +45,7 @@ class Unlocking:
         if self._reading is None:
             if not self._database.exists():
                 return None, ()
-            self._reading = Reading(self._database.dialect)
+            self._reading = Reading(self._database.mark)
         with self._database.line as connection:
             return self._reading.read(connection)
 

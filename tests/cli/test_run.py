@@ -143,7 +143,7 @@ def test_what_a_gateway_is_loaded_with_needs_no_library_that_it_does_not_use(tmp
     assert {"mcpgate.gateway", "mcpgate.cli.serving", "jsonschema", "yaml"} <= loaded
     assert not loaded & {
         *("anyio", "httpcore2", "httpx2", "jinja2", "keyring", "mcp", "prometheus_client", "pydantic"),
-        *("rich", "sqlalchemy.orm", "starlette", "typer", "uvicorn"),
+        *("rich", "sqlalchemy", "starlette", "typer", "uvicorn"),
         "mcpgate.cli.commands",
     }
 

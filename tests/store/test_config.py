@@ -13,7 +13,8 @@ from sqlalchemy import Connection, select, text
 from mcpgate.activity import Row
 from mcpgate.errors import MCPGateError, NotFoundError, StoreError, UsageError
 from mcpgate.secrets import Secret
-from mcpgate.store.config import Changes, Config, Freeze, StoredApp, StoredGrant, StoredPolicy
+from mcpgate.store.changes import Changes
+from mcpgate.store.config import Config, Freeze, StoredApp, StoredGrant, StoredPolicy
 from mcpgate.store.config_version import VERSION
 from mcpgate.store.database import Database
 from mcpgate.store.tables import APP, GRANT
@@ -56,7 +57,7 @@ class Kept:
     @property
     def version(self) -> int:
         with self.database.read() as connection:
-            return int(connection.execute(VERSION).scalar() or 0)
+            return int(connection.exec_driver_sql(VERSION).scalar() or 0)
 
 
 @pytest.fixture

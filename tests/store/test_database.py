@@ -17,8 +17,8 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from mcpgate.errors import StoreError
-from mcpgate.store.database import Database
-from mcpgate.store.tables import MASTER_KEY
+from mcpgate.store.database import TABLES, Database
+from mcpgate.store.tables import MASTER_KEY, METADATA
 
 FORKS: Any = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 FORKS.set_forkserver_preload([__name__])
@@ -67,6 +67,10 @@ def refused(database: Database, act: Callable[[Database], object] = count, hint:
     assert error.hint
     assert hint in error.hint
     return error.message.removeprefix(f"The database {database.address} cannot be used: ")
+
+
+def test_the_tables_that_are_looked_for_are_those_that_are_made() -> None:
+    assert METADATA.tables.keys() == TABLES
 
 
 def test_looking_makes_nothing_and_the_first_use_makes_it_all(database: Database) -> None:

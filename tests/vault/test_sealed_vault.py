@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from mcpgate.errors import CredentialError, MCPGateError, UsageError
 from mcpgate.secrets import Secret
@@ -592,7 +593,7 @@ def test_what_stops_a_write_shows_no_document(rigged: Rig, monkeypatch: pytest.M
     def stop(*_: object, **__: object) -> None:
         raise Stopped
 
-    steps = [(vault_rows, "seal"), (vault_rows, "insert"), (vault_rows, "unseal"), (dataclasses, "replace")]
+    steps = [(vault_rows, "seal"), (sqlalchemy, "insert"), (vault_rows, "unseal"), (dataclasses, "replace")]
     for module, name in steps:
         with monkeypatch.context() as patch:
             patch.setattr(module, name, stop)
