@@ -11,7 +11,8 @@
  9. shape what the agent reads
 
 Steps 1 to 5 change nothing and end in a `Plan` or a refusal. Step 6 can still refuse, and starts over where
-the configuration has changed meanwhile. From there on a call is shielded from cancellation.
+the configuration has changed meanwhile. From there on a call that acts is shielded from cancellation; a read
+that nobody waits for any more is given up, and its row says so.
 """
 
 from __future__ import annotations
@@ -102,6 +103,8 @@ class Gateway:
         except Exception as error:  # noqa: BLE001  closed, whatever failed, and nothing of it is shown
             said = f"mcpgate itself failed ({type(error).__name__}), so nothing was sent."
             return self._refuse(entry, RefusedError(said), call)
+        if not entry.acts:
+            return answers.clean(await self._perform(plan, started), self._scrubber)
         task = asyncio.ensure_future(self._perform(plan, started))
         self._started[task] = started.call
         task.add_done_callback(self._started.pop)
@@ -159,7 +162,7 @@ class Gateway:
         return self.count(self.decide(entry, call))
 
     async def finish(self) -> None:
-        """Wait for the calls that have started, each bounded by its timeout."""
+        """Wait for the calls that act and have started, each bounded by its timeout."""
         while self._started:
             await asyncio.gather(*self._started, return_exceptions=True)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mcpgate.activity import Row
-from mcpgate.cli.serving import Served
+from mcpgate.cli.serving import Served, settle
 from mcpgate.errors import MCPGateError
 from mcpgate.gateway import Gateway
 from mcpgate.store.config import StoredApp
@@ -33,6 +33,7 @@ def serve_apps(host: str, port: int, hosts: list[str], origins: list[str]) -> in
             "There is no app yet; one is made, also while this runs, by: mcpgate apps create", file=sys.stderr
         )
     door = Apps(served, metrics.observe)
+    settle()
     return serve(door, host, port, version=__version__, hosts=hosts, origins=origins, metrics=metrics)
 
 

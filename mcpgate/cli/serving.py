@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -39,15 +40,25 @@ def serve(words: Sequence[str], options: Options) -> int:
 
 def open_gateway(options: Options) -> Gateway:
     """The gateway of the app that the flags describe or name."""
-    if options.app:
-        served = Served()
-        return served.gateway(find_stored(served.config, options.app))
-    if options.sandbox:
+    if options.sandbox and not options.app:
         return build_gateway(options, open_toolset(options))
     served = Served()
-    gateway = served.open(lambda files: open_any(dataclasses.replace(options, files=files)))
-    served.warm(gateway.toolset.app)
+    if options.app:
+        gateway = served.gateway(find_stored(served.config, options.app))
+    else:
+        gateway = served.open(lambda files: open_any(dataclasses.replace(options, files=files)))
+    # an app that cannot be used is told to whoever calls, and may be mended by then
+    with suppress(MCPGateError):
+        served.warm(gateway.toolset.app)
+    settle()
     return gateway
+
+
+def settle() -> None:
+    """What is loaded by now stays: garbage is looked for outside of it, and not at every other call."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 class Served:
@@ -91,6 +102,8 @@ class Served:
 
     def warm(self, app: App) -> None:
         """Make what the first call of an app would wait for, while its client is still reading the list."""
+        if app.sandbox:
+            return
         self._client.warm(grant.account.origin for grant in app.grants)
         for grant in app.grants:
             # what is wrong with a credential is told by the call that needs it

@@ -27,6 +27,7 @@ class EnvironmentVault:
         self._environ = environ
         self._known = known
         self._scrubber = scrubber
+        self._judged: dict[str, tuple[Account, Secret]] = {}
 
     def open(self, account: Account, request: Request) -> Secret | None:
         """The secret of an account, checked for kind, mode and place; raises `CredentialError`."""
@@ -47,8 +48,14 @@ class EnvironmentVault:
             hint += f"or run `{connect_command(connector)}`."
             where = f" It is found at {connector.auth.help}." if connector.auth.help else ""
             raise CredentialError(f"There is no credential for {connector.title}.", hint + where)
+        judged, secret = self._judged.get(name, (None, None))
+        # neither changes: what was judged of this text and this account stays true
+        if secret is not None and judged is account and secret.reveal() == text:
+            return secret
         self._scrubber.learn(text)
         another = f"A person has to set {name} to another one where mcpgate is started, and start it again."
         kind = judge(text, account, self._known, what=name, another=another)
         check_mode(account, name, kind.mode)
-        return Secret(text)
+        secret = Secret(text)
+        self._judged[name] = account, secret
+        return secret
