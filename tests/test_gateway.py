@@ -744,6 +744,32 @@ def test_a_call_that_has_started_is_settled_though_its_caller_gives_up() -> None
     assert recorder.events[-1] == "close"
 
 
+def test_a_read_is_given_up_with_its_caller_and_its_row_says_so() -> None:
+    async def scene() -> Recorder:
+        sending, given_up = asyncio.Event(), asyncio.Event()
+
+        async def slowly(request: Request, key: str) -> Reply:
+            sending.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                given_up.set()
+            raise AssertionError
+
+        recorder = Recorder(slowly)
+        gate = gateway(recorder)
+        caller = asyncio.ensure_future(gate.call("shop_list_orders", {}))
+        await sending.wait()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        assert given_up.is_set()
+        return recorder
+
+    recorder = asyncio.run(scene())
+    assert [(row.kind, row.outcome) for row in recorder.rows] == [("read", "unknown")]
+
+
 def test_a_call_that_is_cancelled_before_it_has_started_leaves_nothing() -> None:
     async def scene() -> Recorder:
         recorder = Recorder()

@@ -112,6 +112,11 @@ class Network:
                 return await _open(Connection, server, trust)
         except TimeoutError:
             raise UnsentError(f"none within {_CONNECT_SECONDS:g} s") from None
+        except ssl.SSLCertVerificationError as error:
+            fault = f"its certificate is not trusted: {error.verify_message}"
+            raise UnsentError(fault, again=False) from None
+        except ssl.SSLError as error:
+            raise UnsentError(f"no TLS: {error.reason}") from None
         except OSError as error:
             raise UnsentError(error.strerror or type(error).__name__) from None
         except UnicodeError:
