@@ -52,7 +52,7 @@ def test_a_scenario_over_stdio(
 
 def charges(server: StdioServer, description: str) -> list[str]:
     listed = server.call("stripe_list_charges", limit=100).value
-    return [item["id"] for item in listed["items"] if item["description"] == description]
+    return [item["id"] for item in listed["items"] if item.get("description") == description]
 
 
 @pytest.mark.parametrize("lost", [1, 2])

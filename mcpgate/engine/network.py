@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import re
+import socket
 import ssl
 from collections import defaultdict, deque
 from typing import Final, TypeVar
@@ -118,7 +120,7 @@ class Network:
         except ssl.SSLError as error:
             raise UnsentError(f"no TLS: {error.reason}") from None
         except OSError as error:
-            raise UnsentError(error.strerror or type(error).__name__) from None
+            raise UnsentError(_why(error)) from None
         except UnicodeError:
             raise UnsentError("no name service takes such a name", again=False) from None
 
@@ -209,6 +211,13 @@ async def _open(kind: type[_Opened], server: SplitResult, trust: ssl.SSLContext 
         kind, server.hostname or "", _port(server), ssl=trust, happy_eyeballs_delay=_EYEBALLS_SECONDS
     )
     return protocol
+
+
+def _why(error: OSError) -> str:
+    """What is wrong, in the system's words, which name no address."""
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "no name service answers"
+    return os.strerror(error.errno) if error.errno else "none of its addresses answers"
 
 
 def _port(server: SplitResult) -> int:
