@@ -22,6 +22,7 @@ from benchmarks.calls import calls, scaling
 from benchmarks.cold import cold_start
 from benchmarks.figures import Run, read_run
 from benchmarks.plot import plot
+from benchmarks.subjects import SUBJECTS
 from benchmarks.throughput import throughput
 from benchmarks.tokens import tokens
 
@@ -44,6 +45,13 @@ def main() -> int:
     unknown = set(given.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"there is no section {', '.join(sorted(unknown))}")
+    for kept in (given.kept, given.compare):
+        if kept and not kept.is_file():
+            parser.error(f"there is no run at {kept}")
+    everyone = {subject.name.lower() for subject in SUBJECTS}
+    for word in given.only:
+        if not any(word.lower() in name for name in everyone):
+            parser.error(f"nobody has {word!r} in the name: {', '.join(sorted(everyone))}")
     if given.kept:
         run = read_run(given.kept)
     else:

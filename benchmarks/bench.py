@@ -42,7 +42,7 @@ class Bench:
         """Who can be measured over a wire; who cannot is noted with the reason."""
         chosen = []
         for subject in self.everyone:
-            named = not self.only or any(word in subject.name.lower() for word in self.only)
+            named = not self.only or any(word.lower() in subject.name.lower() for word in self.only)
             if subject.wire == wire and named and subject.name not in self.run.skipped:
                 slow = subject.slow and self.quick and not self.only
                 reason = "left out of a quick look" if slow else subject.install()

@@ -25,6 +25,7 @@ WARM: Final = "warm httpx2, no server"
 
 COLD: Final = "Cold start"
 AFTER_IDLE: Final = "First call after two idle seconds"
+FIRST_EVER: Final = "A first start, with nothing saved, and a call at once"
 STDIO: Final = "A call over stdio: {}"
 HTTP: Final = "A call over HTTP: {}"
 AT_ONCE: Final = "an API that answers at once"

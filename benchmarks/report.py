@@ -104,15 +104,17 @@ def comparison(old: Run, new: Run) -> str:
     for figure in new.figures:
         ours = next((each for each in _OURS if new.find(figure.table, figure.column, each)), "")
         for title, before, now in _pairs(old, new, figure, ours):
-            if abs(now / before - 1) < _CHANGED:
+            (low, was, high), (lower, middle, higher) = quartiles(before), quartiles(now)
+            # what half of the rounds lie between, once and now: where that overlaps, it may be the machine
+            if abs(middle / was - 1) < _CHANGED or (len(now) > 1 and low <= higher and lower <= high):
                 still += 1
                 continue
             name = [figure.table, figure.column, title]
-            rows.append([*name, number(before), number(now), f"{now / before - 1:+.0%}"])
+            rows.append([*name, number(was), number(middle), f"{middle / was - 1:+.0%}"])
     changed = [
         f"- {goal.says}: was {verdict(goal, old)}, is {verdict(goal, new)}"
         for goal in GOALS
-        if verdict(goal, old) != verdict(goal, new)
+        if verdict(goal, old) != verdict(goal, new) and goal.value(new) is not None
     ]
     return "\n".join(
         [
@@ -120,26 +122,28 @@ def comparison(old: Run, new: Run) -> str:
             "",
             grid(["table", "figure", "", "before", "now", "change"], rows),
             "",
-            f"{still} more have changed by less than {_CHANGED:.0%}.",
+            f"{still} more have changed by less than {_CHANGED:.0%}, or no more than within a run.",
             "",
             *(changed or ["No goal has changed."]),
         ]
     )
 
 
-def _pairs(old: Run, new: Run, figure: Figure, ours: str) -> Iterable[tuple[str, float, float]]:
-    """A figure of mcpgate's before and now; of a peer's, what mcpgate's is to it."""
+def _pairs(
+    old: Run, new: Run, figure: Figure, ours: str
+) -> Iterable[tuple[str, Sequence[float], Sequence[float]]]:
+    """The rounds of a figure of mcpgate's before and now; of a peer's, what mcpgate's were to it."""
     before = old.find(figure.table, figure.column, figure.subject)
-    if before is None or figure.column in _DIFFERENCES:
+    if before is None or figure.column in _DIFFERENCES or figure.column.startswith("p99"):
         return
     mine, then = new.find(figure.table, figure.column, ours), old.find(figure.table, figure.column, ours)
     if figure.subject == ours or mine is None or then is None:
         if before.median:
-            yield figure.subject, before.median, figure.median
+            yield figure.subject, before.rounds, figure.rounds
         return
     was, now = then.ratios(before), mine.ratios(figure)
     if was and now and quartiles(was)[1]:
-        yield f"{ours} ÷ {figure.subject}", quartiles(was)[1], quartiles(now)[1]
+        yield f"{ours} ÷ {figure.subject}", was, now
 
 
 def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

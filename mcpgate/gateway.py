@@ -11,8 +11,8 @@
  9. shape what the agent reads
 
 Steps 1 to 5 change nothing and end in a `Plan` or a refusal. Step 6 can still refuse, and starts over where
-the configuration has changed meanwhile. From there on a call that acts is shielded from cancellation; a read
-that nobody waits for any more is given up, and its row says so.
+the configuration has changed meanwhile. A lookup that is sent, and a call that acts and has started, go on
+though their caller gives up; a read is given up then, and its row says so.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ import asyncio
 import dataclasses
 import time
 import uuid
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from mcpgate import answers
 from mcpgate.activity import Row
 from mcpgate.arguments import check_arguments, written
-from mcpgate.call_id import new_call_id
 from mcpgate.discovery import DISCOVERY_NAMES, discover, listing_of
 from mcpgate.engine.http import Backend
 from mcpgate.errors import ArgumentsError, CredentialError, MCPGateError, RefusedError, StoreError
@@ -44,7 +43,12 @@ from mcpgate.values import Json, Outcome, Reply
 
 _REUSE_SECONDS: Final = 24 * 3600.0
 _GUESSED: Final = "The arguments hold what looks like a credential, which no call has to hold."
+# a call that acts goes on without its caller, so it is counted here too, and not only where it came in
+_MOST_UNDER_WAY: Final = 200
+_FULL: Final = f"There are {_MOST_UNDER_WAY} calls under way: nothing was sent."
 _SENDING: Final = "mcpgate itself failed while sending"
+
+Result = TypeVar("Result")
 
 
 def unwatched(row: Row) -> None:
@@ -73,7 +77,7 @@ class Gateway:
         self._scrubber = scrubber
         self._clock = clock
         self._journal = Journal(store, scrubber, clock, watch)
-        self._started: dict[asyncio.Task[Outcome], str] = {}
+        self._started: dict[asyncio.Task[Any], str] = {}
 
     @property
     def toolset(self) -> Toolset:
@@ -93,7 +97,10 @@ class Gateway:
         entry, call = toolset.find(name), None
         try:
             call = self.check(entry, arguments)
-            call, spent = await self.look_up(entry, call)
+            looking_up = self.look_up(entry, call)
+            if entry.lookup is not None:
+                looking_up = self._shielded(looking_up)
+            call, spent = await looking_up
             plan = self.decide(entry, call, spent)
             plan, started = self._start(plan, toolset.version)
         except _ChangedError:
@@ -105,10 +112,8 @@ class Gateway:
             return self._refuse(entry, RefusedError(said), call)
         if not entry.acts:
             return answers.clean(await self._perform(plan, started), self._scrubber)
-        task = asyncio.ensure_future(self._perform(plan, started))
-        self._started[task] = started.call
-        task.add_done_callback(self._started.pop)
-        return answers.clean(await asyncio.shield(task), self._scrubber)
+        outcome = await self._shielded(self._perform(plan, started), started.call)
+        return answers.clean(outcome, self._scrubber)
 
     def check(self, entry: Entry, arguments: dict[str, Json]) -> Call:
         """Steps 1 and 2; raises `DeniedError` for a tool that is denied whatever it is given, and
@@ -171,6 +176,13 @@ class Gateway:
         await self.finish()
         await self._backend.close()
 
+    async def _shielded(self, step: Coroutine[Any, Any, Result], call: str = "") -> Result:
+        """What goes on though its caller gives up, and is waited for at the end."""
+        task = asyncio.ensure_future(step)
+        self._started[task] = call
+        task.add_done_callback(self._started.pop)
+        return await asyncio.shield(task)
+
     async def _perform(self, plan: Plan, started: Started) -> Outcome:
         """Steps 7 to 9."""
         began = time.perf_counter()
@@ -198,9 +210,11 @@ class Gateway:
 
         Raises `DeniedError` for what is spent already, and `_ChangedError`.
         """
-        entry, call_id = plan.entry, new_call_id()
+        entry, call_id = plan.entry, str(uuid.uuid4())
         if not entry.acts and not entry.counts:
             return plan, Started(call_id)
+        if entry.acts and len(self._started) >= _MOST_UNDER_WAY:
+            raise RefusedError(_FULL, "Wait for their answers, then try again.")
         known_by = same(entry, plan.call)
         with self._store.transaction(durable=entry.acts) as transaction:
             if transaction.version() != version:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
 from mcpgate.activity import Row
 from mcpgate.apps import App
 from mcpgate.arguments import hash_of, written
-from mcpgate.call_id import new_call_id
 from mcpgate.errors import ArgumentsError, DeniedError, MCPGateError
 from mcpgate.ledger import STATE_OF, Earlier, State
 from mcpgate.ledger import Entry as Spending
@@ -45,7 +45,7 @@ def refused_row(entry: Entry, refusal: MCPGateError, at: float, arguments: Mappi
     return Row(
         at=at,
         kind="refused",
-        call=new_call_id(),
+        call=str(uuid.uuid4()),
         args_hash=args_hash,
         decision="deny",
         rule=reason.rule if reason is not None else other,
@@ -59,7 +59,7 @@ def lookup_row(entry: Entry, at: float, reply: Reply, seconds: float) -> Row:
     return Row(
         at=at,
         kind="lookup",
-        call=new_call_id(),
+        call=str(uuid.uuid4()),
         args_hash=hash_of(reply.request.arguments),
         decision="allow",
         **_of_tool(entry),
@@ -72,7 +72,7 @@ def discovery_row(app: App, tool: str, at: float, *, refused: bool) -> Row:
     return Row(
         at=at,
         kind="refused" if refused else "read",
-        call=new_call_id(),
+        call=str(uuid.uuid4()),
         app=app.name,
         grant="",
         tool=tool,

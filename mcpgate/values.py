@@ -340,8 +340,8 @@ Fate: TypeAlias = Literal["succeeded", "failed", "unknown"]
 class Reply:
     """What came back, read and judged; `problem` is set whenever `fate` is not *succeeded*.
 
-    *Unknown* is: sent and then timed out, cut off, unreadable or 5xx. *Failed* is: never sent, 3xx, 4xx, or
-    an error inside a 200.
+    *Unknown* is: sent and then timed out, cut off, unreadable, 5xx, or a write that is redirected to what it
+    may have done. *Failed* is: never sent, another 3xx, 4xx, or an error inside a 200.
     """
 
     request: Request

@@ -744,6 +744,36 @@ def test_a_call_that_has_started_is_settled_though_its_caller_gives_up() -> None
     assert recorder.events[-1] == "close"
 
 
+def test_calls_that_go_on_without_their_callers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcpgate.gateway._MOST_UNDER_WAY", 2)
+
+    async def scene() -> tuple[Recorder, Outcome, Outcome]:
+        answered = asyncio.Event()
+
+        async def slowly(request: Request, key: str) -> Reply:
+            await answered.wait()
+            return await succeed(request, key)
+
+        recorder = Recorder(slowly)
+        gate = gateway(recorder)
+        for amount in (1, 2):
+            caller = asyncio.ensure_future(gate.call("shop_create_order", {**ORDER, "amount": amount}))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            caller.cancel()
+        refused = await gate.call("shop_create_order", {**ORDER, "amount": 3})
+        answered.set()
+        await gate.finish()
+        return recorder, refused, await gate.call("shop_create_order", {**ORDER, "amount": 4})
+
+    recorder, refused, later = asyncio.run(scene())
+    assert "calls under way: nothing was sent" in refused.text
+    assert not later.is_error
+    assert [row.kind for row in recorder.rows if row.kind != "finished"] == [
+        *("started", "started", "refused", "started"),
+    ]
+
+
 def test_a_read_is_given_up_with_its_caller_and_its_row_says_so() -> None:
     async def scene() -> Recorder:
         sending, given_up = asyncio.Event(), asyncio.Event()

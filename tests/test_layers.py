@@ -25,7 +25,6 @@ EDGES: dict[str, str] = {
     "secrets": "",
     "paths": "",
     "fitting": "",
-    "call_id": "",
     "json_schema": "fitting",
     "values": "places",
     "errors": "values",
@@ -48,10 +47,10 @@ EDGES: dict[str, str] = {
     "discovery": "errors spec toolset values",
     "lookup": "engine errors places policy toolset values",
     "plan": "arguments errors policy toolset values",
-    "records": "activity apps arguments call_id errors ledger plan toolset values",
+    "records": "activity apps arguments errors ledger plan toolset values",
     "journal": "activity apps errors plan records secrets store toolset values",
     "answers": "engine errors plan policy secrets values",
-    "gateway": "activity answers arguments call_id discovery engine errors journal lookup plan policy records"
+    "gateway": "activity answers arguments discovery engine errors journal lookup plan policy records"
     " secrets store toolset values",
     "server": "activity errors values",
     "cli": "__init__ activity apps attack catalog clients discovery engine errors gateway json_schema ledger"

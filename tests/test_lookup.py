@@ -546,3 +546,21 @@ def test_the_sandbox_answers_lookups(limit: int, denied: bool) -> None:
     assert outcome.is_error is denied, outcome.text
     assert "lookup" in [row.kind for row in gate.store.rows]
     assert not denied or "usd" in outcome.text
+
+
+def test_a_lookup_has_its_row_though_its_caller_gives_up(api: Loopback) -> None:
+    api.then(dataclasses.replace(Reply.json(ORDER), wait=0.2))
+    with Gate(shop(api), LIMITS) as gate:
+
+        async def give_up() -> None:
+            caller = asyncio.ensure_future(gate.gateway.call("shop_create_refund", {"order": "o_1"}))
+            while not api.requests:
+                await asyncio.sleep(0.01)
+            caller.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await caller
+            await gate.gateway.finish()
+
+        gate._runner.run(give_up())
+        assert [(row.kind, row.outcome) for row in gate.store.rows] == [("lookup", "succeeded")]
+    assert asked(api) == [LOOKUP]

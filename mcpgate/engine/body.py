@@ -18,9 +18,9 @@ class Body:
     def __init__(self, encoding: str) -> None:
         packed = encoding.lower()
         self.fault = ""
-        if packed not in ("", "identity", "gzip"):
+        if packed not in ("", "identity", "gzip", "x-gzip"):
             self.fault = f"it is packed as {packed}, which was not asked for"
-        self._unpacker = zlib.decompressobj(wbits=31) if packed == "gzip" else None
+        self._unpacker = zlib.decompressobj(wbits=31) if packed.endswith("gzip") else None
         self._body = bytearray()
         self._came = 0
 

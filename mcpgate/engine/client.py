@@ -20,7 +20,7 @@ from typing import Final
 from mcpgate.engine.auth import authorize, with_header
 from mcpgate.engine.body import CUT_OFF
 from mcpgate.engine.network import Network
-from mcpgate.engine.response import read
+from mcpgate.engine.response import is_refusal, read
 from mcpgate.engine.transport import Attempt, BrokenError, Message, Transport, UnsentError
 from mcpgate.errors import CredentialError, MCPGateError
 from mcpgate.secrets import Scrubber, Secret
@@ -188,8 +188,8 @@ def _may_repeat(request: Request) -> bool:
 
 
 def _broken(request: Request, problem: str, attempted: Attempt) -> Reply:
-    """No whole reply came; a status of 3xx or 4xx that did come says that nothing was done."""
-    refused = attempted.status is not None and 300 <= attempted.status < 500
+    """No whole reply came; a status that did come may say that nothing was done."""
+    refused = attempted.status is not None and is_refusal(request.tool, attempted.status)
     fate: Fate = "unknown" if attempted.sent and not refused else "failed"
     return Reply(request, fate, attempted.status, {}, None, problem)
 

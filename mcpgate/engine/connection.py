@@ -15,6 +15,7 @@ from mcpgate.engine.body import Body
 from mcpgate.engine.transport import Attempt, BrokenError, Message, Received, UnsentError
 
 _MOST_OF_HEAD: Final = 64 * 1024
+_MOST_SENT: Final = 16 * 1024
 _TARGET: Final = re.compile(r"/[!\"$-~]{0,65535}")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TEXT: Final = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")
@@ -62,11 +63,16 @@ class Connection(asyncio.Protocol):
         self.fit, self._reply = False, _Reply(attempt, bodiless=bodiless)
         attempt.sent = True
         self._transport.write(data)
+        answered = False
         try:
-            return await self._reply.received
+            received = await self._reply.received
+            answered = True
+            return received
         finally:
             self._reply.let_go()
             self._reply = None
+            # of a larger message a part may still be on its way, and would be read as the next one
+            self.fit = self.fit and answered and len(data) <= _MOST_SENT
             if not self.fit:
                 self.close()
 
@@ -110,20 +116,20 @@ class _Reply:
         self._attempt = attempt
         self._bodiless = bodiless
         self._headers: dict[str, str] = {}
-        self._head = 0
+        self._head = 0  # bytes since something came that is no header and no trailer
         self._body: Body | None = None
         self._last = True
 
     def feed(self, data: bytes) -> bool:
         """Takes bytes; whether the connection can be used again after all of them."""
-        if self._body is None:
-            self._head += len(data)
+        self._head += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._last = True
             self._break("the server did not speak HTTP")
-        if self._body is None and self._head > _MOST_OF_HEAD:
+        if self._head > _MOST_OF_HEAD:
+            self._last = True
             self._break("its headers are too large")
         return not self._last
 
@@ -156,7 +162,7 @@ class _Reply:
         if 100 <= status < 200:
             self._headers.clear()
         elif self._body is None:
-            self._attempt.status = status
+            self._attempt.status, self._head = status, 0
             self._body = Body(self._headers.get("content-encoding", ""))
             if self._bodiless or self._body.fault:
                 self._answer(whole=True)
@@ -164,6 +170,7 @@ class _Reply:
     def on_body(self, chunk: bytes) -> None:
         """A part of the body."""
         if self._body is not None:
+            self._head = 0
             self._body.add(chunk)
             if self._body.fault:
                 self._answer(whole=False)
@@ -171,7 +178,8 @@ class _Reply:
     def on_message_complete(self) -> None:
         """The reply came whole; whether another may follow is the server's to say."""
         if self._body is not None and not self.received.done():
-            self._last = not self._parser.should_keep_alive()
+            # HTTP/1.0 may be framed as whoever passes it on reads it in another way (RFC 9112, 6.1)
+            self._last = self._parser.get_http_version() != "1.1" or not self._parser.should_keep_alive()
             self._answer(whole=True)
 
     # --- what becomes of it ---

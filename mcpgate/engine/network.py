@@ -40,12 +40,13 @@ class Network:
     def __init__(self) -> None:
         self._idle: dict[str, deque[tuple[float, Connection]]] = defaultdict(deque)
         self._sweep: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._proxies: dict[str, str] = {}
         self._trust: ssl.SSLContext | None = None
 
     async def exchange(self, message: Message, attempt: Attempt) -> Received:
-        """Send a message over a connection that is free, or a new one; how many there are is not bounded
-        here: how many calls an app has at once is said where it comes in."""
+        """Send a message over a connection that is free, or a new one; how many there are at once is bounded
+        by how many calls are."""
         data = written(message)
         connection = self._free(message.origin) or await self._connect(message.origin)
         received = await connection.exchange(data, attempt, bodiless=message.method == "HEAD")
@@ -70,13 +71,19 @@ class Network:
         self._idle.clear()
         if self._sweep is not None:
             self._sweep.cancel()
+            self._sweep = None
         # in its next turn the loop lets go of them
         await asyncio.sleep(0)
 
     # --- connections that are kept ---
 
     def _free(self, origin: str) -> Connection | None:
-        kept, now = self._idle[origin], asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            # what another loop had open went with it
+            self._idle.clear()
+            self._loop, self._sweep = loop, None
+        kept, now = self._idle[origin], loop.time()
         while kept:
             since, connection = kept.pop()
             if now - since < _IDLE_SECONDS and connection.usable:
@@ -114,22 +121,23 @@ class Network:
                 return await _open(Connection, server, trust)
         except TimeoutError:
             raise UnsentError(f"none within {_CONNECT_SECONDS:g} s") from None
-        except ssl.SSLCertVerificationError as error:
-            fault = f"its certificate is not trusted: {error.verify_message}"
-            raise UnsentError(fault, again=False) from None
-        except ssl.SSLError as error:
-            raise UnsentError(f"no TLS: {error.reason}") from None
         except OSError as error:
-            raise UnsentError(_why(error)) from None
+            # a certificate will be no other the next time
+            again = not isinstance(error, ssl.SSLCertVerificationError)
+            raise UnsentError(_why(error), again=again) from None
         except UnicodeError:
             raise UnsentError("no name service takes such a name", again=False) from None
 
     async def _through(self, proxy: SplitResult, server: SplitResult) -> Connection:
         """A connection over a tunnel of the proxy's (RFC 9110, section 9.3.6): TLS to the API inside it."""
         trust = self._trusted() if proxy.scheme == "https" else None
-        tunnel = await _open(_Tunnel, proxy, trust)
         try:
-            await tunnel.ask(f"{server.hostname}:{_port(server)}", proxy)
+            tunnel = await _open(_Tunnel, proxy, trust)
+        except OSError as error:
+            raise UnsentError(f"the proxy {proxy.hostname}: {_why(error)}") from None
+        try:
+            name = f"[{server.hostname}]" if ":" in (server.hostname or "") else server.hostname
+            await tunnel.ask(f"{name}:{_port(server)}", proxy)
             connection = Connection()
             loop = asyncio.get_running_loop()
             transport = await loop.start_tls(
@@ -215,6 +223,10 @@ async def _open(kind: type[_Opened], server: SplitResult, trust: ssl.SSLContext 
 
 def _why(error: OSError) -> str:
     """What is wrong, in the system's words, which name no address."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}; others are named by SSL_CERT_FILE"
+    if isinstance(error, ssl.SSLError):
+        return f"no TLS: {error.reason}"
     if isinstance(error, socket.gaierror):
         return error.strerror or "no name service answers"
     return os.strerror(error.errno) if error.errno else "none of its addresses answers"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import isinf
 from typing import Any, Final
 
 from mcpgate.engine.hygiene import clean, cut, is_clean, visible_text
@@ -29,6 +30,7 @@ _NOT_SENT: Final = (
 _NO_REPLY: Final = "Try again later; if that does not help, ask a person to look at the network."
 _LOOK_FIRST: Final = "Look at what is there before trying again."
 _NESTED: Final = frozenset((dict, list))
+_UNDONE: Final = (304, 307, 308)
 _EXCERPT: Final = 300
 _MOST_SAID: Final = 2000
 
@@ -37,15 +39,24 @@ def _refuse_constant(name: str) -> Json:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite(text: str) -> float:
+    """A number as far as one can be had of it: `1e400` would be written as Infinity, which is not JSON."""
+    number = float(text)
+    if isinf(number):
+        raise ValueError("a number out of range is not JSON")
+    return number
+
+
 # json.dumps and json.loads would make these anew each time
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_DECODE: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_DECODE: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite).decode
 
 
 def read(
     connector: Connector, tool: Tool, request: Request, status: int, headers: Mapping[str, str], body: bytes
 ) -> Reply:
-    """A whole reply, read and judged: 2xx succeeds or says otherwise, 3xx and 4xx fail, 5xx is unknown."""
+    """A whole reply, read and judged: 2xx succeeds or says otherwise, 3xx and 4xx fail, 5xx is unknown,
+    and so is a redirect to what a write may have done."""
     value, fault = _parse(tool, status, headers, body)
     request_id = _clip(headers.get(connector.request_id.lower(), "")) if connector.request_id else ""
 
@@ -54,6 +65,8 @@ def read(
 
     if status >= 500 or status < 200:
         return reply("unknown", f"the API answered {status}")
+    if status >= 300 and not is_refusal(tool, status):
+        return reply("unknown", f"the API answered {status} (a redirect, which is not followed)")
     if status >= 300:
         said = " (a redirect, which is not followed)" if status < 400 else ""
         return reply("failed", f"the API answered {status}{said}")
@@ -64,6 +77,14 @@ def read(
     if not fault and tool.reply == "json" and not _is_empty(status, body):
         fault = _misfit(tool, value, headers)
     return reply("unknown", f"the API answered {status}, but {fault}") if fault else reply("succeeded")
+
+
+def is_refusal(tool: Tool, status: int) -> bool:
+    """Whether a status says that nothing was done: 4xx, and a redirect that is not one to what was done.
+
+    A write is answered with 303, and of old with 301 and 302, once it is carried out (RFC 9110, 15.4).
+    """
+    return 400 <= status < 500 or (300 <= status < 400 and (tool.category == "read" or status in _UNDONE))
 
 
 def shape(connector: Connector, tool: Tool, reply: Reply, mask: tuple[Place, ...] = ()) -> Outcome:

@@ -20,11 +20,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came back: header names in lower case, the body unpacked, and what is wrong with it."""
+    """What came back, not yet scrubbed: header names in lower case, the body unpacked, and its fault."""
 
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     fault: str = ""
 
 

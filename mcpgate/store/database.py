@@ -107,7 +107,7 @@ class Database:
     def look(self) -> Iterator[Any]:
         """A connection of the driver's own that sees one state of everything. Raises `StoreError`."""
         with self._told(), closing(self.connection()) as connection:
-            connection.execute("BEGIN")
+            connection.execute("BEGIN" if self.is_file else "BEGIN ISOLATION LEVEL REPEATABLE READ")
             yield connection
 
     def connection(self) -> Any:

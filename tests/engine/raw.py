@@ -12,14 +12,17 @@ WAIT = b"wait until the caller is gone"
 
 
 class RawServer:
-    """Answers the nth connection with the nth script: its next bytes after each head, then it closes.
+    """Answers the nth connection with the nth script: its next bytes after each request, then it closes.
 
-    `heads` are the request heads that came, by connection; `ended` is set once a connection has ended.
+    With `hold` it leaves the connections open, and to the test. `heads` are the request heads that came, by
+    connection: one list for each of the `connections`; `ended` is set once a connection has ended.
     """
 
-    def __init__(self, *scripts: Iterable[bytes]) -> None:
+    def __init__(self, *scripts: Iterable[bytes], hold: bool = False) -> None:
         self.heads: list[list[bytes]] = []
+        self.connections: list[socket.socket] = []
         self.ended = threading.Event()
+        self._hold = hold
         self._scripts = list(scripts)
         self._closed = False
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -32,16 +35,20 @@ class RawServer:
         for script in self._scripts:
             connection, _ = self._listener.accept()
             connection.settimeout(10)
-            with connection:
-                if self._closed:
-                    return
-                heads: list[bytes] = []
-                self.heads.append(heads)
-                try:
-                    self._converse(connection, script, heads)
-                except OSError:
-                    pass
-            self.ended.set()
+            if self._closed:
+                connection.close()
+                return
+            heads: list[bytes] = []
+            self.heads.append(heads)
+            self.connections.append(connection)
+            try:
+                self._converse(connection, script, heads)
+            except OSError:
+                pass
+            finally:
+                if not self._hold:
+                    connection.close()
+                    self.ended.set()
 
     def _converse(self, connection: socket.socket, script: Iterable[bytes], heads: list[bytes]) -> None:
         for answer in script:
@@ -67,6 +74,8 @@ class RawServer:
             socket.create_connection(("127.0.0.1", self.port)).close()
             self._thread.join(0.1)
         self._listener.close()
+        for connection in self.connections:
+            connection.close()
 
 
 def _is_whole(request: bytes) -> bool:

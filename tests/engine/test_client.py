@@ -71,6 +71,9 @@ SEQUENCES: list[tuple[str, str, list[Answer], str]] = [
     ("POST", "", [reply(503, Should_Retry="true")], "unknown"),
     ("POST", "", [reply(429)], "failed"),
     ("POST", "", [reply(429, Should_Retry="true")], "failed"),
+    ("POST", "", [reply(303, Location="/y")], "unknown"),
+    ("POST", "key", [reply(303, Location="/y")], "unknown"),
+    ("POST", "", [reply(307, Location="/y")], "failed"),
     ("POST", "", [LOST], "unknown"),
     ("POST", "", [CUT], "unknown"),
     ("POST", "", [dataclasses.replace(CUT, status=402)], "failed"),
@@ -190,7 +193,8 @@ def test_row_27_bytes_that_are_not_http(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "fate"), [(200, "unknown"), (402, "failed"), (302, "failed"), (503, "unknown")]
+    ("status", "fate"),
+    [(200, "unknown"), (402, "failed"), (302, "unknown"), (307, "failed"), (503, "unknown")],
 )
 def test_row_28_a_byte_at_a_time_for_ever(scripted: Start, status: int, fate: str) -> None:
     server = scripted(Reply(status, b" " * 1000, drip=0.05))

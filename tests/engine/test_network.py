@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
+import select
 import socket
+import struct
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 
 from mcpgate.engine import network as network_module
-from mcpgate.engine.connection import host_of, written
+from mcpgate.engine.connection import Connection, host_of, written
 from mcpgate.engine.network import Network
 from mcpgate.engine.transport import Attempt, BrokenError, Message, Received, UnsentError
 from tests.engine.raw import WAIT, RawServer, http
@@ -144,6 +147,10 @@ class Dripping:
         self._listener.close()
 
 
+NO_HTTP = "the server did not speak HTTP"
+TOO_LARGE = "its headers are too large"
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -154,7 +161,6 @@ class Dripping:
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" * 4000,
         b"GET / HTTP/1.1\r\n\r\n",
     ],
 )
@@ -162,6 +168,49 @@ def test_what_is_no_reply(said: bytes) -> None:
     with RawServer([said]) as server:
         (got,) = exchange(message(server.url))
     assert isinstance(got, BrokenError), got
+    assert str(got) == NO_HTTP
+
+
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+# each is larger than what the loop reads at once (256 KiB) by so much that the limit lies before the end
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000 + http(b"{}"), TOO_LARGE),
+        (http(b"{}", headers=("A: " + "b" * 997 + "\r\n") * 400), TOO_LARGE),
+        (http(b"{}", headers="A: " + "b" * 400_000 + "\r\n"), TOO_LARGE),
+        (
+            CHUNKED + b"2\r\n{}\r\n0\r\n" + (b"A: " + b"b" * 997 + b"\r\n") * 700 + b"\r\n",
+            (2, "it was cut off"),
+        ),
+        (CHUNKED + b"2;a=" + b"b" * 700_000 + b"\r\n{}\r\n0\r\n\r\n", (0, "it was cut off")),
+        (CHUNKED + (b"3e8\r\n" + b"a" * 1000 + b"\r\n") * 700 + b"0\r\n\r\n", (700_000, "")),
+        (http(b"a" * 700_000), (700_000, "")),
+    ],
+)
+def test_how_much_of_a_reply_may_be_no_body(said: bytes, expected: str | tuple[int, str]) -> None:
+    with RawServer([said]) as server:
+        (got,) = exchange(message(server.url))
+    assert expected == ((len(got.body), got.fault) if isinstance(got, Received) else str(got))
+
+
+@pytest.mark.parametrize(("reset", "fault"), [(False, ""), (True, "it was cut off")])
+def test_a_body_that_ends_with_its_connection_is_whole_unless_that_broke(reset: bool, fault: str) -> None:
+    async def ended(server: RawServer) -> Received:
+        network, attempt = Network(), Attempt(sent=False)
+        task = asyncio.ensure_future(network.exchange(message(server.url), attempt))
+        while attempt.status is None:
+            await asyncio.sleep(0.001)
+        (connection,) = server.connections
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", reset, 0))
+        connection.close()
+        return await asyncio.wait_for(task, 5)
+
+    with RawServer([OK + b"\r\n[1, 2"], hold=True) as server:
+        got = asyncio.run(ended(server))
+    assert (got.body, got.fault) == (b"[1, 2", fault)
 
 
 def test_headers_that_come_twice_are_one() -> None:
@@ -190,61 +239,192 @@ def test_an_answer_that_comes_before_the_request_has_gone_out() -> None:
 
 # --- which connection is used again ---
 
-TWICE = http(b"1") + http(b"2")
+ONE, TWO, STALE = http(b"1"), http(b"2"), http(b"stale")
+
+
+def old(headers: str = "") -> bytes:
+    return http(b"1", headers=headers).replace(b"1.1", b"1.0", 1)
 
 
 @pytest.mark.parametrize(
-    ("scripts", "connections"),
+    ("said", "size", "again"),
     [
-        ([[http(b"1"), http(b"2")]], 1),
-        ([[http(b"1", headers="Connection: close\r\n")], [http(b"2")]], 2),
-        ([[http(b"1").replace(b"1.1", b"1.0", 1)], [http(b"2")]], 2),
-        ([[TWICE], [http(b"2")]], 2),
-        ([[http(b"1") + b"x"], [http(b"2")]], 2),
-        ([[http(b"1") + b"\r\n", http(b"2")]], None),
-        ([[OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\n1\r\n0\r\n\r\n", http(b"2")]], 1),
-        ([[OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\n1"], [http(b"2")]], None),
+        (ONE, 0, True),
+        (ONE, 15 * 1024, True),
+        (ONE, 16 * 1024, False),
+        (http(b"1", headers="Connection: close\r\n"), 0, False),
+        (old(), 0, False),
+        (old("Connection: keep-alive\r\n"), 0, False),
+        (ONE + TWO, 0, False),
+        (ONE + b"x", 0, False),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\n1\r\n0\r\n\r\n", 0, True),
+        (OK + b"Content-Encoding: br\r\nContent-Length: 1\r\n\r\n1", 0, False),
     ],
 )
-def test_row_27_a_reply_is_never_that_to_another_request(
-    scripts: list[list[bytes]], connections: int | None
-) -> None:
-    scripts = scripts if connections == 1 else [*scripts, [http(b"2")]]
+def test_row_27_a_reply_is_never_that_to_another_request(said: bytes, size: int, again: bool) -> None:
+    """The server would go on in every case: it is the caller that leaves."""
+    scripts = [[said, TWO]] if again else [[said, STALE], [TWO]]
     with RawServer(*scripts) as server:
-        first, second = exchange(message(server.url), message(server.url))
-        seen = len([heads for heads in server.heads if heads])
+        first, second = exchange(message(server.url, "POST", body=b"a" * size), message(server.url))
     assert isinstance(first, Received)
     assert isinstance(second, Received)
+    assert (first.body in (b"1", b""), second.body) == (True, b"2")
+    assert len(server.heads) == len(scripts)
+
+
+def test_a_line_end_behind_a_reply_does_no_harm() -> None:
+    with RawServer([ONE + b"\r\n", TWO], [TWO]) as server:
+        _, second = exchange(message(server.url), message(server.url))
+    assert isinstance(second, Received)
     assert second.body == b"2"
-    assert first.body in (b"1", b"")
-    assert connections is None or seen == connections
 
 
-def test_a_connection_that_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network_module, "_IDLE_SECONDS", 0.0)
-    with RawServer([http(b"1")], [http(b"2")]) as server:
-        exchange(message(server.url), message(server.url))
-        assert [len(heads) for heads in server.heads] == [1, 1]
+@pytest.mark.parametrize("said", [STALE, b""])
+def test_row_27_what_lies_unread_is_no_answer_to_what_is_sent_next(said: bytes) -> None:
+    """The loop has had no turn to tell of the bytes, or of the end, when the next message goes out."""
+
+    async def twice(server: RawServer) -> bytes:
+        network = Network()
+        await network.exchange(message(server.url), Attempt(sent=False))
+        server.connections[0].sendall(said)
+        if not said:
+            server.connections[0].shutdown(socket.SHUT_WR)
+        ((_, kept),) = network._idle[server.url]
+        assert select.select([kept._transport.get_extra_info("socket")], [], [], 5)[0]
+        got = await network.exchange(message(server.url), Attempt(sent=False))
+        await network.close()
+        return got.body
+
+    with RawServer([ONE], [TWO], hold=True) as server:
+        assert asyncio.run(twice(server)) == b"2"
+
+
+CANCEL = b"the caller is cancelled"
+
+
+@pytest.mark.parametrize(
+    ("turn", "body", "fit"),
+    [
+        ([ONE], b"1", True),
+        ([ONE[:-1], b"1"], b"1", True),
+        ([ONE, b"\r\n"], b"1", False),
+        ([ONE, TWO], b"1", False),
+        ([ONE, CANCEL], None, False),
+        ([CANCEL, ONE], None, False),
+        ([CANCEL], None, False),
+    ],
+)
+def test_row_27_what_happens_in_one_turn_of_the_loop(
+    turn: list[bytes], body: bytes | None, fit: bool
+) -> None:
+    """A connection that is not used again is closed, for nobody else knows of it."""
+
+    async def at_once(server: RawServer) -> tuple[bytes | None, bool]:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(Connection, "127.0.0.1", server.port)
+        data = written(message(server.url))
+        task = asyncio.ensure_future(connection.exchange(data, Attempt(sent=False)))
+        await asyncio.sleep(0)
+        for each in turn:
+            if each is CANCEL:
+                task.cancel()
+            else:
+                connection.data_received(each)
+        await asyncio.wait([task])
+        assert connection._transport.is_closing() != connection.fit
+        was_fit = connection.fit
+        connection.close()
+        await asyncio.sleep(0)
+        return None if task.cancelled() else task.result().body, was_fit
+
+    with RawServer([], hold=True) as server:
+        assert asyncio.run(at_once(server)) == (body, fit)
+
+
+class Clock:
+    """Puts the clock of the running loop forward."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        self._real, self._ahead = loop.time, 0.0
+        monkeypatch.setattr(loop, "time", lambda: self._real() + self._ahead)
+
+    def forward(self, seconds: float) -> None:
+        self._ahead += seconds
+
+
+@pytest.mark.parametrize(("seconds", "heads"), [(4, [2]), (5, [1, 1])])
+def test_a_connection_that_was_idle_for_long_is_not_used(
+    seconds: float, heads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor if the loop was too busy to close it in time."""
+
+    async def twice(url: str) -> None:
+        network, clock = Network(), Clock(monkeypatch)
+        await network.exchange(message(url), Attempt(sent=False))
+        clock.forward(seconds)
+        await network.exchange(message(url), Attempt(sent=False))
+        await network.close()
+
+    with RawServer([ONE, TWO], [TWO]) as server:
+        asyncio.run(twice(server.url))
+        assert [len(each) for each in server.heads] == heads
 
 
 def test_a_connection_that_stays_idle_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network_module, "_IDLE_SECONDS", 0.2)
-
-    async def twice(url: str) -> tuple[list[int], bool]:
-        network, seen = Network(), []
-        for pause in (0.1, 0.15, 0.15):
-            await network.exchange(message(url), Attempt(sent=False))
-            seen.append(sum(map(len, network._idle.values())))
-            await asyncio.sleep(pause)
-        await asyncio.sleep(0.15)
-        seen.append(sum(map(len, network._idle.values())))
-        swept = network._sweep is None
+    async def left(url: str) -> list[tuple[int, bool]]:
+        network, clock, seen = Network(), Clock(monkeypatch), []
+        await network.exchange(message(url), Attempt(sent=False))
+        clock.forward(3)
+        await network.exchange(message(url), Attempt(sent=False))
+        for seconds in (0, 3, 3):
+            clock.forward(seconds)
+            await asyncio.sleep(0.001)
+            seen.append((sum(map(len, network._idle.values())), network._sweep is not None))
         await network.close()
-        return seen, swept
+        return seen
 
-    with RawServer([http(b"1")] * 3) as server:
-        assert asyncio.run(twice(server.url)) == ([1, 1, 1, 0], True)
+    with RawServer([ONE] * 3) as server:
+        assert asyncio.run(left(server.url)) == [(1, True), (1, True), (0, False)]
         assert server.ended.wait(2)
+
+
+def test_a_network_that_was_closed_can_be_used_and_closes_what_is_idle() -> None:
+    async def closed(url: str) -> None:
+        network = Network()
+        await network.exchange(message(url), Attempt(sent=False))
+        before = network._sweep
+        await network.close()
+        assert before is not None
+        assert before.cancelled()
+        await network.exchange(message(url), Attempt(sent=False))
+        assert network._sweep is not None
+        assert not network._sweep.cancelled()
+        await network.close()
+
+    with RawServer([ONE, STALE], [TWO]) as server:
+        asyncio.run(closed(server.url))
+        assert len(server.heads) == 2
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_network_in_another_loop_starts_anew() -> None:
+    """The connections of the first loop can tell of nothing any more: an answer would never arrive."""
+    network = Network()
+
+    async def once(url: str, *, last: bool) -> tuple[bytes, Any]:
+        got = await asyncio.wait_for(network.exchange(message(url), Attempt(sent=False)), 5)
+        sweep = network._sweep
+        if last:
+            await network.close()
+        return got.body, sweep
+
+    with RawServer([ONE], [TWO], hold=True) as server:
+        (_, before), (body, after) = (asyncio.run(once(server.url, last=last)) for last in (False, True))
+        assert len(server.heads) == 2
+    assert body == b"2"
+    assert None is not after is not before
+    gc.collect()
 
 
 def test_so_many_connections_are_kept_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -393,10 +573,28 @@ def test_through_a_proxy(
         got = exchange(sent, sent)
     assert [each.status for each in got if isinstance(each, Received)] == [200, 200], got
     assert [len(each.body) for each in server.requests] == [200_000] * 2
-    (head,) = proxy.asked
+    head, _ = proxy.asked
     assert head.startswith(b"CONNECT localhost:443 HTTP/1.1\r\nHost: localhost:443\r\n")
     assert (b"\r\nProxy-Authorization: Basic c29tZWJvZHk6cGFzczp3b3Jk\r\n" in head) == bool(user)
     assert b"secret" not in head
+
+
+@pytest.mark.parametrize(
+    ("origin", "name"),
+    [
+        ("https://api.example", "api.example:443"),
+        ("https://api.example:8443", "api.example:8443"),
+        ("https://[2001:db8::1]", "[2001:db8::1]:443"),
+        ("https://[2001:db8::1]:8443", "[2001:db8::1]:8443"),
+    ],
+)
+@pytest.mark.usefixtures("trusting", "away")
+def test_what_a_proxy_is_asked_for(origin: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Front(0, proxy=True, said=b"HTTP/1.1 502 Bad Gateway\r\n\r\n") as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        (got,) = exchange(message(origin))
+    assert str(got) == "the proxy answered 502"
+    assert proxy.asked == [f"CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode()]
 
 
 @pytest.mark.usefixtures("trusting", "away")

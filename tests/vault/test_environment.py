@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mcpgate.apps import open_account
-from mcpgate.errors import CredentialError
+from mcpgate.errors import CredentialError, LiveKeyError
 from mcpgate.secrets import Scrubber, Secret
 from mcpgate.spec.connector import read_connector
 from mcpgate.values import Connector, Source
@@ -158,3 +158,29 @@ def test_the_variable_is_the_connectors_own() -> None:
     )
     with pytest.raises(CredentialError, match="no credential for Pay"):
         vault.check(open_account(SHIPPED, {}))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [((TEST_KEY, False), (LIVE_KEY, False)), ((LIVE_KEY, True), (LIVE_KEY, False))],
+)
+def test_row_16_what_was_judged_once_is_judged_again_for_another_key_and_another_account(
+    first: tuple[str, bool], second: tuple[str, bool]
+) -> None:
+    environ: dict[str, str] = {}
+    vault = EnvironmentVault(environ, lambda name: SHIPPED, Scrubber())
+    accounts = {live: open_account(SHIPPED, {}, live=live) for live in (False, True)}
+
+    def open_now(text: str, live: bool) -> Secret | None:
+        environ["MCPGATE_PAY_KEY"] = text
+        return vault.open(accounts[live], asking(accounts[live], "pay_get_balance"))
+
+    secret = open_now(*first)
+    assert secret is not None
+    assert secret.reveal() == first[0]
+    assert open_now(*first) is secret
+    for _ in range(2):
+        with pytest.raises(LiveKeyError):
+            open_now(*second)
+        with pytest.raises(LiveKeyError):
+            vault.check(accounts[second[1]])

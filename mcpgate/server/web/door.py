@@ -28,7 +28,7 @@ class Gate(Protocol):
     async def call(self, name: str, arguments: dict[str, Any]) -> Outcome:
         """Carries out one call; a tool that does not exist for the app raises `UnknownToolError`.
 
-        It may be cancelled before it has started; from then on it is shielded.
+        It may be cancelled; a call that acts goes on all the same once it has started.
         """
         ...
 
